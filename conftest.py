@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test gets: documents that run, and two ways to try a law.
+
+``HYPOTHESIS_PROFILE=thorough`` looks longer. With ``CI=true`` the quick profile tries
+the same cases each time, so that a red build can be made red again.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+from sybil import Sybil
+from sybil.document import PythonDocStringDocument
+from sybil.parsers.markdown import (
+    CodeBlockParser,
+    PythonCodeBlockParser,
+    SkipParser,
+)
+from sybil.parsers.rest import DocTestParser
+from sybil.sybil import SybilCollection
+
+from tests.tools.console import run_console
+
+# No deadline: a shared machine is slow at times, and a slow case is not a false one.
+settings.register_profile(
+    "quick",
+    max_examples=100,
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough",
+    parent=settings.get_profile("quick"),
+    max_examples=2_000,
+    stateful_step_count=100,
+    derandomize=False,
+    print_blob=True,
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+MARKDOWN = Sybil(
+    parsers=[
+        CodeBlockParser(language="console", evaluator=run_console),
+        PythonCodeBlockParser(),
+        SkipParser(),
+    ],
+    patterns=["README.md", "docs/*.md", "examples/*/README.md"],
+)
+DOCSTRINGS = Sybil(
+    parsers=[DocTestParser()],
+    patterns=["core/**/*.py", "adapters/**/*.py"],
+    document_types={".py": PythonDocStringDocument},
+)
+
+pytest_collect_file = SybilCollection([MARKDOWN, DOCSTRINGS]).pytest()
