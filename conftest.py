@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test gets: documents that run, and two ways to try a law.
+"""What every test gets: documents that run, and three ways to try a law.
 
-``HYPOTHESIS_PROFILE=thorough`` looks longer. With ``CI=true`` the quick profile tries
-the same cases each time, so that a red build can be made red again.
+``HYPOTHESIS_PROFILE=thorough`` looks longer, ``short`` a little longer. With ``CI=true``
+all but the thorough one try the same cases each time, so that a red build can be made
+red again.
 """
 
 import os
@@ -27,6 +28,9 @@ settings.register_profile(
     deadline=None,
     derandomize=os.environ.get("CI") == "true",
     suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "short", parent=settings.get_profile("quick"), max_examples=500
 )
 settings.register_profile(
     "thorough",

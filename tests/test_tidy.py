@@ -83,7 +83,7 @@ MACHINE = re.compile(
 )
 REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|registry\.npmjs|proxy\.golang|sum\.golang"
-    r"|crates\.io|deb\.debian|repo[.\d]*\.maven|simple/index"
+    r"|crates\.io|deb\.debian|repo[.\d]*\.maven|/simple/inde[x]"
 )
 # A silenced warning says why, behind a dash or in a second comment.
 SILENCED = re.compile(r"#\s*(?:noqa|type:\s*ignore|pyright:\s*ignore)")
