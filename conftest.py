@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test gets: documents that run, and three ways to try a law.
 
-``HYPOTHESIS_PROFILE=thorough`` looks longer, ``short`` a little longer. With ``CI=true``
+``HYPOTHESIS_PROFILE=thorough`` looks longer, ``short`` a little. With ``CI=true``
 all but the thorough one try the same cases each time, so that a red build can be made
 red again.
 """
