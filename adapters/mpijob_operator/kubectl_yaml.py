@@ -28,6 +28,7 @@ from yaml import events
 from mpijob_operator.field_path import Path, printable
 from mpijob_operator.kubectl_scalars import (
     DEPTH_MAX,
+    TOO_DEEP,
     Refused,
     json_value,
     key_of,
