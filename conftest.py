@@ -8,7 +8,7 @@ red again.
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.markdown import (
@@ -31,6 +31,15 @@ settings.register_profile(
 )
 settings.register_profile(
     "short", parent=settings.get_profile("quick"), max_examples=500
+)
+# For `make mutants`: thousands of runs, each to find one fault; how it shrinks is idle.
+settings.register_profile(
+    "mutants",
+    parent=settings.get_profile("quick"),
+    max_examples=30,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.register_profile(
     "thorough",

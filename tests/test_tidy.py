@@ -141,7 +141,7 @@ def test_the_core_is_synchronous(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CORE, ids=label)
 def test_the_core_imports_attrs_alone(path: Path) -> None:
-    strange = source.imports(path) - CORE_IMPORTS
+    strange = source.imports_in(source.tree(path)) - CORE_IMPORTS
     assert not strange, f"take the value as an argument, or return it: {strange}"
 
 
@@ -159,7 +159,7 @@ def test_no_module_is_a_drawer(path: Path) -> None:
 def test_what_is_silenced_says_why(path: Path) -> None:
     silent = [
         f"{line}: {text}"
-        for line, text in source.comments(path)
+        for line, text in source.comments_in(path.read_text())
         if SILENCED.search(text) and not WITH_REASON.search(text)
     ]
     assert not silent, f"name the rule, then ` - reason`: {silent}"
@@ -254,7 +254,7 @@ def test_what_differs_from_mpi_operator_is_told() -> None:
     told = "\n".join(
         f"- {words} (`{label(path)}`)"
         for path in SHIPPED
-        for words in source.deviations(path)
+        for words in source.deviations_in(path.read_text())
     )
     if os.environ.get("ACCEPT"):
         source.rewrite(COMING_FROM, "from the code", told)

@@ -75,45 +75,45 @@ def body_lines(function: Function) -> int:
     return (body[-1].end_lineno or body[-1].lineno) - body[0].lineno + 1
 
 
-def imports(path: Path) -> set[str]:
+def imports_in(module: ast.Module) -> set[str]:
     """Give the top-level names that a module imports, wherever in the module."""
     found: set[str] = set()
-    for node in ast.walk(tree(path)):
+    for node in ast.walk(module):
         match node:
             case ast.Import(names=names):
                 found |= {alias.name.partition(".")[0] for alias in names}
-            case ast.ImportFrom(module=str(module), level=0):
-                found.add(module.partition(".")[0])
+            case ast.ImportFrom(module=str(name), level=0):
+                found.add(name.partition(".")[0])
             case _:
                 pass
     return found
 
 
-def comments(path: Path) -> Iterator[tuple[int, str]]:
-    """Give each comment of a module, with its line."""
-    source = io.StringIO(path.read_text())
-    for token in tokenize.generate_tokens(source.readline):
+def comments_in(text: str) -> Iterator[tuple[int, str]]:
+    """Give each comment of a module's text, with its line."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
 
 
-def deviations(path: Path) -> Sequence[str]:
+def deviations_in(text: str) -> Sequence[str]:
     """Give what a module says it does unlike mpi-operator, one sentence or more each.
 
     Such a comment runs on over the comment lines right below it; in a docstring it
     runs to the end of its paragraph.
     """
+    own = [line.lstrip().startswith("#") for line in text.splitlines()]
     found: list[str] = []
     last = -1
-    for line, text in comments(path):
-        words = text.lstrip("#: ").strip()
+    for line, comment in comments_in(text):
+        words = comment.lstrip("#: ").strip()
         if words.startswith(DEVIATION):
             found.append(words.removeprefix(DEVIATION))
             last = line
-        elif line == last + 1 and words:
+        elif line == last + 1 and words and own[line - 1]:
             found[-1] += f" {words}"
             last = line
-    for node in ast.walk(tree(path)):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, Documented):
             for paragraph in re.split(r"\n\s*\n", ast.get_docstring(node) or ""):
                 _, mark, words = paragraph.partition(DEVIATION)
