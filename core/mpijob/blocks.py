@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outside the job keeps a child from being what it should (B4.1 Blocked, B8.1)."""
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from mpijob import names
+from mpijob.case import Case
+from mpijob.lifetimes import Fate, fate_of
+from mpijob.messages import listed
+from mpijob.names import Child
+from mpijob.stage import Stage
+from mpijob.status import Reason
+from mpijob.verdict import problems_message
+
+# Somebody else's object of one of these names would be used by every pod of ours.
+HOLDING_PODS: frozenset[Child] = frozenset(
+    (
+        Child.WORKLOAD,
+        Child.POD_GROUP,
+        Child.SERVICE,
+        Child.CONFIG_MAP,
+        Child.SECRET,
+    )
+)
+
+
+@frozen
+class Block:
+    """One obstacle: the reason of the condition, and a sentence."""
+
+    reason: str
+    message: str
+
+
+def blocks_of(case: Case, stage: Stage) -> tuple[Block, ...]:
+    """Return what stands in the way, the weightiest first; nothing once it ended."""
+    if stage in (Stage.SUCCEEDED, Stage.FAILED, Stage.EXPIRED):
+        return ()
+    found = (_invalid(case), _foreign(case, stage), _unreadable(case))
+    return tuple(
+        block for blocks in (*found, _refusals(case, stage)) for block in blocks
+    )
+
+
+def pods_held(case: Case) -> bool:
+    """Tell whether somebody else's object holds back every pod."""
+    return any(child in HOLDING_PODS for child, _ in case.roster.foreign)
+
+
+def _invalid(case: Case) -> Iterator[Block]:
+    if case.problems:
+        yield Block(Reason.INVALID_SPEC, problems_message(case))
+
+
+def _foreign(case: Case, stage: Stage) -> Iterator[Block]:
+    found = [
+        f"{child.value} {name}"
+        for child, name in case.roster.foreign
+        if fate_of(child, stage) in (Fate.WANT, Fate.KEEP)
+    ]
+    if fate_of(Child.WORKER, stage) is Fate.WANT:
+        taken = sorted(i for i in case.roster.taken if i < case.job.workers)
+        found += [f"{Child.WORKER.value} {names.worker(case.job, i)}" for i in taken]
+    if found:
+        message = f"exists already and is not this MPIJob's: {listed(found)}"
+        yield Block(Reason.RESOURCE_EXISTS, message)
+
+
+def _unreadable(case: Case) -> Iterator[Block]:
+    found = [f"{u.kind} {u.name}: {u.message}" for u in case.observed.unreadable]
+    found += [f"Pod {pod.name} has the name of no worker" for pod in case.roster.strays]
+    if found:
+        yield Block(Reason.UNREADABLE_CHILD, listed(sorted(found)))
+
+
+def _refusals(case: Case, stage: Stage) -> Iterator[Block]:
+    for refusal in sorted(
+        case.observed.refusals, key=lambda r: (r.child.value, r.name)
+    ):
+        if fate_of(refusal.child, stage) is Fate.WANT and not _exists(
+            case, refusal.name
+        ):
+            yield Block(
+                refusal.reason,
+                f"{refusal.child.value} {refusal.name}: {refusal.message}",
+            )
+
+
+def _exists(case: Case, name: str) -> bool:
+    launcher = case.roster.launcher
+    if launcher is not None and launcher.name == name:
+        return True
+    index = names.worker_index(case.job, name)
+    return index is not None and index in case.roster.workers

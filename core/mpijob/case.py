@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call's whole evidence: what was asked, what was seen, and who is who in it."""
+
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+from mpijob.gang import scheduler_of
+from mpijob.job import MPIJob
+from mpijob.observed import Observed
+from mpijob.problems import Problem
+from mpijob.roster import Roster, roster_of
+from mpijob.status import ConditionType
+from mpijob.validation import problems_of
+from mpijob.world import World
+
+
+@frozen
+class Case:
+    """Everything that a decision may look at, sorted once."""
+
+    job: MPIJob
+    observed: Observed
+    world: World
+    roster: Roster
+    scheduler: str  # The gang scheduler of this start, `none` for none.
+    problems: tuple[Problem, ...]
+
+    @property
+    def now(self) -> datetime:
+        """The time of the call in whole seconds, as the API keeps times."""
+        return self.world.now.astimezone(UTC).replace(microsecond=0)
+
+    @property
+    def had_started(self) -> bool:
+        """Whether the status says that the job was started at some time."""
+        status = self.job.status
+        running = status.condition(ConditionType.RUNNING)
+        return status.start_time is not None or running is not None
+
+    @property
+    def suspending(self) -> bool:
+        """Whether the job is, or is being, suspended.
+
+        A suspension that was written down runs to its end, whatever the spec says
+        meanwhile: startTime or a pod or a launcher Job tells that it has not (B6.1).
+        """
+        status = self.job.status
+        under_way = status.is_true(ConditionType.SUSPENDED) and (
+            status.start_time is not None or not self.roster.empty
+        )
+        return self.job.run_policy.suspend or under_way
+
+    @property
+    def workers_ready(self) -> bool:
+        """Whether every worker asked for is Ready and stays (B5.1)."""
+        workers = self.roster.workers
+        return all(
+            (pod := workers.get(index)) is not None
+            and pod.ready
+            and pod.live
+            and not pod.terminating
+            for index in range(self.job.workers)
+        )
+
+    @property
+    def workers_running(self) -> bool:
+        """Whether every worker asked for runs or ended well (B4.2)."""
+        workers = self.roster.workers
+        return all(
+            (pod := workers.get(index)) is not None
+            and pod.phase in ("Running", "Succeeded")
+            and not pod.terminating
+            for index in range(self.job.workers)
+        )
+
+    @property
+    def launcher_running(self) -> bool:
+        """Whether a launcher pod of the present Job runs or ended well (B4.2)."""
+        job = self.roster.launcher
+        return job is not None and any(
+            pod.phase in ("Running", "Succeeded") and not pod.terminating
+            for pod in self.roster.launchers
+            if pod.owner.uid == job.uid
+        )
+
+
+def case_of(job: MPIJob, observed: Observed, world: World) -> Case:
+    """Sort the evidence."""
+    roster = roster_of(job, observed)
+    scheduler = scheduler_of(job, roster, world.settings)
+    started = job.status.start_time is not None
+    problems = problems_of(job, scheduler, started=started)
+    return Case(job, observed, world, roster, scheduler, problems)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is allowed and still likely a mistake: warnings, with paths (B1.8)."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from mpijob import gang, names, pods
+from mpijob.case import Case
+from mpijob.job import CleanPodPolicy, ReplicaSpec, Role
+from mpijob.problems import Problem
+from mpijob.quantities import NANO, nano
+from mpijob.resources import limits
+from mpijob.validation import replica_path
+from mpijob.wire import mapping
+from mpijob.world import NO_GANG
+
+# Extended resources that are accelerators, by the names that their vendors' device
+# plugins use; there is no mark that tells them from network cards.
+_ACCELERATOR: Final = re.compile(r".+/.*(gpu|gaudi|neuron|tpu|npu|mig-|xpu|dcu).*")
+
+
+def warnings_of(case: Case) -> tuple[Problem, ...]:
+    """Return the warnings, in the order of the fields."""
+    checks = (_slots(case), _clean(case), _gang(case), _ready(case))
+    roles = (_template(role, r) for role in Role if (r := case.job.replica(role)))
+    return tuple(warning for check in (*checks, *roles) for warning in check)
+
+
+def _accelerators(case: Case) -> dict[str, int]:
+    """Return the accelerators of one worker, resource name -> whole units."""
+    if case.job.worker is None:
+        return {}
+    found = limits(mapping(case.job.worker.template.get("spec")))
+    counts = {name: (nano(q) or 0) // NANO for name, q in found.items()}
+    return {n: c for n, c in counts.items() if c and _ACCELERATOR.fullmatch(n)}
+
+
+def _slots(case: Case) -> Iterator[Problem]:
+    slots, path = case.job.slots_per_worker, "spec.slotsPerWorker"
+    if slots == 0:
+        yield Problem(path, "is 0: mpirun then decides by itself, or refuses to start")
+    for name, count in _accelerators(case).items():
+        if slots > count:
+            yield Problem(path, f"is {slots}, and a worker has {count} {name}")
+
+
+def _clean(case: Case) -> Iterator[Problem]:
+    path = "spec.runPolicy.cleanPodPolicy"
+    if case.job.run_policy.clean_pod_policy is not CleanPodPolicy.NONE:
+        return
+    hint = "write Running"
+    if names.QUEUE_NAME_LABEL in case.job.labels:
+        message = "is None: workers keep their nodes after Kueue gave their quota on"
+        yield Problem(path, message, hint)
+    if found := _accelerators(case):
+        message = f"is None: workers keep their {', '.join(found)} after the job ended"
+        yield Problem(path, message, hint)
+
+
+def _gang(case: Case) -> Iterator[Problem]:
+    job, path = case.job, "spec.runPolicy.schedulingPolicy.minAvailable"
+    asked, possible = (
+        job.run_policy.scheduling_policy.min_available,
+        gang.possible_members(job),
+    )
+    if asked is not None and asked > possible:
+        yield Problem(path, f"is {asked}, and {possible} is the most that can be met")
+    if case.scheduler == NO_GANG:
+        return
+    for role in Role:
+        name = gang.priority_class(job, role)
+        if name and gang.find_priority_class(name, case.world) is None:
+            path = f"{replica_path(role)}.template.spec.priorityClassName"
+            yield Problem(path, f"is {name}, which does not exist; it counts as 0")
+
+
+def _ready(case: Case) -> Iterator[Problem]:
+    worker = case.job.worker
+    if not case.job.waits_for_workers or worker is None:
+        return
+    main = mapping(pods.containers(worker)[0])
+    if not main.get("readinessProbe") and not pods.names_ssh_port(main):
+        yield Problem(
+            f"{replica_path(Role.WORKER)}.template.spec.containers[0].readinessProbe",
+            "is missing: a worker counts as Ready before its sshd answers",
+            "name the port of sshd `ssh`, and a probe is added",
+        )
+
+
+def _template(role: Role, replica: ReplicaSpec) -> Iterator[Problem]:
+    path = f"{replica_path(role)}.template"
+    labels = mapping(mapping(replica.template.get("metadata")).get("labels"))
+    if names.QUEUE_NAME_LABEL in labels:
+        where = f"{path}.metadata.labels[{names.QUEUE_NAME_LABEL}]"
+        yield Problem(where, "is dropped: the MPIJob is queued, not its pods")
+    spec = mapping(replica.template.get("spec"))
+    if spec.get("restartPolicy"):
+        message = "is overridden by the restartPolicy of the replica spec"
+        yield Problem(f"{path}.spec.restartPolicy", message)
+    user, _, group = pods.security(replica)
+    if user == 0 and group is not None:
+        yield Problem(
+            f"{path}.spec.securityContext.fsGroup",
+            f"is {group}, and the user is root: the kubelet lets the group read the"
+            " private key, and ssh then refuses it",
+            "leave fsGroup out, or run as another user",
+        )

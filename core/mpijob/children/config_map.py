@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ConfigMap with the hostfile and the discovery script."""
+
+from collections.abc import Iterable
+
+from mpijob import names
+from mpijob.hostfile import discover_hosts, hostfile
+from mpijob.job import Manifest, MPIJob
+
+
+def config_map(
+    job: MPIJob, running: Iterable[int], cluster_domain: str = ""
+) -> Manifest:
+    """Return the ConfigMap, given the indices of the workers that run."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(job, names.config_map(job), names.child_labels(job)),
+        "data": {
+            names.HOSTFILE: hostfile(job, cluster_domain),
+            names.DISCOVER_HOSTS: discover_hosts(job, running, cluster_domain),
+        },
+    }

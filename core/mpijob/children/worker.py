@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker pods: a host each, running sshd for the launcher to reach."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from mpijob import names, pods
+from mpijob.job import Manifest, MPIJob, ReplicaSpec, Role
+from mpijob.wire import mapping
+
+_SSHD: Final = ("/usr/sbin/sshd", "-De")
+
+# The domain that nearly every cluster has; only a search domain hangs on it.
+_CLUSTER_DOMAIN: Final = "cluster.local"
+
+
+def workers(
+    job: MPIJob, indices: Iterable[int], scheduler: str, cluster_domain: str = ""
+) -> list[Manifest]:
+    """Return the pods of some workers; what they share is made once."""
+    replica = job.worker
+    if replica is None:
+        return []
+    shared = pods.pod_metadata(job, Role.WORKER, replica, scheduler)
+    spec = _spec(job, replica, scheduler, cluster_domain)
+    labels, annotations = shared["labels"], shared["annotations"]
+    owners = names.owner_references(job)
+    prefix = names.worker(job, 0)[:-1]
+    first = 1 if job.run_launcher_as_worker else 0
+    result: list[Manifest] = []
+    for index in indices:
+        name = f"{prefix}{index}"
+        metadata: dict[str, object] = {
+            "name": name,
+            "namespace": job.namespace,
+            "labels": {**labels, names.REPLICA_INDEX_LABEL: str(index + first)},
+            "annotations": annotations,
+        }
+        if owners:
+            metadata["ownerReferences"] = owners
+        result.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": metadata,
+                "spec": {**spec, "hostname": name},
+            }
+        )
+    return result
+
+
+def _spec(
+    job: MPIJob, replica: ReplicaSpec, scheduler: str, cluster_domain: str
+) -> Manifest:
+    given = mapping(pods.containers(replica)[0])
+    fields: dict[str, object] = {}
+    if not given.get("command") and not given.get("args"):
+        fields["command"] = list(_SSHD)
+    # Unlike mpi-operator: a container that names its SSH port is Ready when sshd
+    # answers there. Without the name any port would be a guess (B2.2).
+    if pods.names_ssh_port(given) and not given.get("readinessProbe"):
+        fields["readinessProbe"] = {"tcpSocket": {"port": pods.SSH_PORT}}
+    main = pods.main_container(
+        replica,
+        env={pods.ROLE_VARIABLE: Role.WORKER.lower()},
+        mounts=pods.ssh_mount(job),
+        **fields,
+    )
+    spec = pods.pod_spec(
+        job,
+        replica,
+        main=main,
+        volumes=[pods.ssh_volume(job, replica)],
+        hostname="",
+        scheduler=scheduler,
+    )
+    spec["dnsConfig"] = _dns_config(job, replica, cluster_domain)
+    return spec
+
+
+def _dns_config(job: MPIJob, replica: ReplicaSpec, cluster_domain: str) -> Manifest:
+    given = mapping(mapping(replica.template.get("spec")).get("dnsConfig"))
+    searches = given.get("searches")
+    domains = list(searches) if isinstance(searches, list) else []
+    # Unlike mpi-operator: the domain of the cluster, not always cluster.local (B2.1).
+    ours = names.domain(job, cluster_domain or _CLUSTER_DOMAIN)
+    if ours not in domains:
+        domains.append(ours)
+    return {**given, "searches": domains}

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gang scheduling: by whom, how many pods at least, and what they need (B7)."""
+
+from typing import Final
+
+from mpijob import names
+from mpijob.job import NOTHING, Manifest, MPIJob, Role
+from mpijob.quantities import total
+from mpijob.resources import Request, pod_request
+from mpijob.roster import Roster
+from mpijob.wire import mapping, strings
+from mpijob.world import NO_GANG, PriorityClass, Settings, World
+
+
+def wanted_scheduler(job: MPIJob, settings: Settings) -> str:
+    """Return the gang scheduler that a start takes, `none` for none (B7.7)."""
+    asked = job.annotations.get(names.GANG_SCHEDULING)
+    return asked or settings.gang_scheduler or NO_GANG
+
+
+def scheduler_of(job: MPIJob, roster: Roster, settings: Settings) -> str:
+    """Return the gang scheduler of the present start.
+
+    Pods that exist tell which it was: a group half in one scheduler and half in
+    another would wait for ever. Without pods, the annotation and the setting.
+    """
+    for pod in (*roster.workers.values(), *roster.launchers):
+        return pod.scheduler or NO_GANG
+    return wanted_scheduler(job, settings)
+
+
+def possible_members(job: MPIJob) -> int:
+    """Return how many pods can exist before the launcher's own start is decided.
+
+    Unlike mpi-operator: with WaitForWorkersReady the launcher does not exist yet, and
+    a group that waits for it never starts (B7.2).
+    """
+    return max(job.workers, 1) if job.waits_for_workers else job.workers + 1
+
+
+def min_member(job: MPIJob) -> int:
+    """Return how many pods must be placed together (B7.2)."""
+    asked = job.run_policy.scheduling_policy.min_available
+    possible = possible_members(job)
+    return possible if asked is None else max(min(asked, possible), 1)
+
+
+def min_resources(job: MPIJob, world: World) -> Manifest:
+    """Return what the pods of the gang need together, resource name -> quantity."""
+    given = job.run_policy.scheduling_policy.min_resources
+    if given is not None:
+        return given
+    # Unlike mpi-operator: the pods of the highest priority are counted, whichever
+    # their role, and the launcher comes before workers of equal priority (B7.3).
+    roles = sorted(
+        _counts(job).items(), key=lambda entry: -_priority(job, entry[0], world)
+    )
+    left = min_member(job)
+    requests: list[Request] = []
+    for role, count in roles:
+        taken = min(count, left)
+        left -= taken
+        requests.extend([pod_request(_pod_spec(job, role))] * taken)
+    return total(requests)
+
+
+def _counts(job: MPIJob) -> dict[Role, int]:
+    launcher = 0 if job.waits_for_workers and job.workers else 1
+    return {Role.LAUNCHER: launcher, Role.WORKER: job.workers}
+
+
+def _pod_spec(job: MPIJob, role: Role) -> Manifest:
+    replica = job.replica(role)
+    return mapping(replica.template.get("spec")) if replica else NOTHING
+
+
+def priority_class(job: MPIJob, role: Role) -> str:
+    """Return the name of the PriorityClass in a role's template, empty for none."""
+    return strings(_pod_spec(job, role)).get("priorityClassName", "")
+
+
+# Classes that every cluster has (`k8s.io/kubernetes/pkg/apis/scheduling`).
+_SYSTEM_CLASSES: Final = (
+    PriorityClass("system-cluster-critical", 2_000_000_000),
+    PriorityClass("system-node-critical", 2_000_001_000),
+)
+
+
+def find_priority_class(name: str, world: World) -> PriorityClass | None:
+    """Return the class of a name; of the empty name, the global default's."""
+    for known in (*world.priority_classes, *_SYSTEM_CLASSES):
+        if known.name == name or (not name and known.global_default):
+            return known
+    return None
+
+
+def _priority(job: MPIJob, role: Role, world: World) -> int:
+    found = find_priority_class(priority_class(job, role), world)
+    return found.value if found else 0
+
+
+def group_priority_class(job: MPIJob) -> str:
+    """Return the priorityClassName of the group (B7.4), empty for none."""
+    return (
+        job.run_policy.scheduling_policy.priority_class
+        or priority_class(job, Role.LAUNCHER)
+        or priority_class(job, Role.WORKER)
+    )

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What launcher and worker pods share: SSH, environment, volumes, restart policy.
+
+Rule: a template is never changed. What we add makes new mappings around the user's
+own, which are shared (B1.4).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mpijob import names
+from mpijob.job import NOTHING, Manifest, MPIJob, ReplicaSpec, RestartPolicy, Role
+from mpijob.wire import mapping
+from mpijob.world import KUBERNETES, NO_GANG, VOLCANO
+
+ROLE_VARIABLE: Final = "K_MPI_JOB_ROLE"
+
+# Enough of a SHA-256 to tell the templates of one job apart, and short to read.
+_HASH_DIGITS: Final = 16
+
+_OWNER_ONLY: Final = 0o600
+_OWNER_AND_GROUP: Final = 0o640
+
+
+def template_hash(job: MPIJob, replica: ReplicaSpec) -> str:
+    """Return a hash of what a role's pods are made from (B4.9).
+
+    The order of keys is immaterial; the number of replicas does not count.
+    """
+    parts = (
+        replica.template,
+        replica.restart_policy,
+        job.slots_per_worker,
+        job.mpi_implementation,
+        job.ssh_auth_mount_path.rstrip("/"),
+        job.run_launcher_as_worker,
+    )
+    data = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(data.encode()).hexdigest()[:_HASH_DIGITS]
+
+
+def pod_metadata(
+    job: MPIJob, role: Role, replica: ReplicaSpec, scheduler: str
+) -> dict[str, Manifest]:
+    """Return the labels and annotations of a role's pods, ours over the template's.
+
+    Unlike mpi-operator: a queue-name label stays out, or Kueue would queue the pod a
+    second time by itself (B2).
+    """
+    metadata = mapping(replica.template.get("metadata"))
+    given = mapping(metadata.get("labels"))
+    kept = {k: v for k, v in given.items() if k != names.QUEUE_NAME_LABEL}
+    labels = {**kept, **names.pod_labels(job, role)}
+    annotations = {
+        **mapping(metadata.get("annotations")),
+        names.TEMPLATE_HASH: template_hash(job, replica),
+    }
+    if scheduler == VOLCANO:
+        annotations[names.VOLCANO_GROUP] = job.name
+    elif scheduler not in (NO_GANG, KUBERNETES):
+        labels[names.SCHEDULER_PLUGINS_GROUP] = job.name
+    return {"labels": labels, "annotations": annotations}
+
+
+def pod_spec(  # noqa: PLR0913 - one pod, each part of it given by its role.
+    job: MPIJob,
+    replica: ReplicaSpec,
+    *,
+    main: Manifest,
+    volumes: Sequence[Manifest],
+    hostname: str,
+    scheduler: str,
+) -> dict[str, object]:
+    """Return a role's pod spec: the template's, with containers[0] and volumes ours."""
+    template = mapping(replica.template.get("spec"))
+    given = template.get("volumes")
+    spec = {
+        **template,
+        "containers": [main, *containers(replica)[1:]],
+        "volumes": [*(given if isinstance(given, list) else ()), *volumes],
+        "hostname": hostname,
+        "subdomain": names.service(job),
+        "restartPolicy": _restart_policy(replica),
+    }
+    if template.get("hostNetwork") is True:
+        spec["dnsPolicy"] = "ClusterFirstWithHostNet"
+    if scheduler == KUBERNETES:
+        spec["schedulingGroup"] = {"podGroupName": job.name}
+    elif scheduler != NO_GANG:
+        spec["schedulerName"] = scheduler
+    return spec
+
+
+def containers(replica: ReplicaSpec) -> Sequence[Manifest]:
+    """Return the containers of a template; validation has seen to there being one."""
+    values = mapping(replica.template.get("spec")).get("containers")
+    return values if isinstance(values, list) and values else (NOTHING,)
+
+
+SSH_PORT: Final = "ssh"
+
+
+def names_ssh_port(container: Manifest) -> bool:
+    """Tell whether a container declares the port on which its sshd answers."""
+    ports = container.get("ports")
+    values = ports if isinstance(ports, list) else []
+    return any(mapping(port).get("name") == SSH_PORT for port in values)
+
+
+def _restart_policy(replica: ReplicaSpec) -> str:
+    """Return the pod's restartPolicy; ExitCode is ours, not the kubelet's (B2.6)."""
+    if replica.restart_policy is RestartPolicy.EXIT_CODE:
+        return RestartPolicy.NEVER.value
+    return replica.restart_policy.value
+
+
+def main_container(
+    replica: ReplicaSpec,
+    *,
+    env: Mapping[str, str],
+    mounts: Mapping[str, str],
+    **fields: object,
+) -> Manifest:
+    """Return containers[0] with our environment and mounts after the user's.
+
+    Args:
+        replica: Whose containers[0].
+        env: Variable -> value. One that the user has is left alone. Unlike
+            mpi-operator, which appends its own last and so wins (B2.3).
+        mounts: Volume name -> mount path.
+        fields: Fields of the container that replace the template's.
+    """
+    main = mapping(containers(replica)[0])
+    given = main.get("env")
+    user = given if isinstance(given, list) else []
+    used = {mapping(entry).get("name") for entry in user}
+    ours = [{"name": k, "value": v} for k, v in env.items() if k not in used]
+    given = main.get("volumeMounts")
+    mounted = given if isinstance(given, list) else []
+    added = [{"name": name, "mountPath": path} for name, path in mounts.items()]
+    return {**main, **fields, "env": [*user, *ours], "volumeMounts": [*mounted, *added]}
+
+
+def ssh_mount(job: MPIJob) -> dict[str, str]:
+    """Return where the SSH key goes; a trailing slash means nothing."""
+    return {names.SSH_VOLUME: job.ssh_auth_mount_path.rstrip("/")}
+
+
+def ssh_volume(job: MPIJob, replica: ReplicaSpec) -> Manifest:
+    """Return the volume with the key pair, each file where OpenSSH looks for it."""
+    private: dict[str, object] = {"key": names.SSH_PRIVATE_KEY, "path": "id_rsa"}
+    mode = _private_key_mode(job, replica)
+    if mode is not None:
+        private["mode"] = mode
+    items = [
+        private,
+        {"key": names.SSH_PUBLIC_KEY, "path": "id_rsa.pub"},
+        {"key": names.SSH_PUBLIC_KEY, "path": "authorized_keys"},
+    ]
+    secret = {"secretName": names.secret(job), "items": items}
+    return {"name": names.SSH_VOLUME, "secret": secret}
+
+
+def _private_key_mode(job: MPIJob, replica: ReplicaSpec) -> int | None:
+    """Return the mode with which ssh takes the key, None for the volume's own (B2.4).
+
+    Unlike mpi-operator: the user that the container runs as decides, not the path.
+    """
+    user, non_root, group = security(replica)
+    if user is None:
+        at_root = job.ssh_auth_mount_path.rstrip("/") == "/root/.ssh"
+        return _OWNER_ONLY if at_root and not non_root else None
+    if user == 0:
+        return _OWNER_ONLY
+    return None if group is None else _OWNER_AND_GROUP
+
+
+def security(replica: ReplicaSpec) -> tuple[int | None, bool, int | None]:
+    """Return runAsUser and runAsNonRoot of containers[0], and the pod's fsGroup."""
+    pod = mapping(mapping(replica.template.get("spec")).get("securityContext"))
+    own = mapping(mapping(containers(replica)[0]).get("securityContext"))
+    both = {**pod, **{k: v for k, v in own.items() if v is not None}}
+    user, group = both.get("runAsUser"), pod.get("fsGroup")
+    return (
+        user if type(user) is int else None,
+        both.get("runAsNonRoot") is True,
+        group if type(group) is int else None,
+    )

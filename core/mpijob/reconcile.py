@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what is asked and what is seen, to what should be.
+
+Start reading here. `stage` says where a job stands, `lifetimes` which children it then
+has, `report` what its status says, `plan` what is left to do.
+"""
+
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from mpijob import family
+from mpijob.blocks import blocks_of
+from mpijob.case import Case, case_of
+from mpijob.caveats import warnings_of
+from mpijob.edits import outdated
+from mpijob.events import Event, evictions, transitions
+from mpijob.family import Desired, Touch, Unwanted
+from mpijob.job import MPIJob, Role
+from mpijob.lifetimes import Fate, fate_of
+from mpijob.names import Child
+from mpijob.observed import Live, Observed
+from mpijob.problems import Problem
+from mpijob.replacement import replaceable
+from mpijob.report import SUSPENSION, UNREPORTED, report
+from mpijob.stage import Stage, Standing, standing_of
+from mpijob.status import ConditionType, JobStatus, Reason
+from mpijob.world import World
+
+
+@frozen
+class Reconciliation:
+    """What should be, and why.
+
+    Where `needs` is not empty nothing else is asked for: read those live, and ask again.
+    """
+
+    stage: Stage
+    because: str  # The question that decided, as a sentence.
+    status: JobStatus
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    outdated: tuple[Role, ...] = ()  # Roles with pods of another template (B5.9).
+    desired: tuple[Desired, ...] = ()
+    unwanted: tuple[Unwanted, ...] = ()
+    touches: tuple[Touch, ...] = ()
+    numbering: tuple[Touch, ...] = ()
+    events: tuple[Event, ...] = ()  # After the status was written.
+    evictions: tuple[Event, ...] = ()  # After the deletions.
+    delete_job: bool = False  # The MPIJob itself goes (B5.6).
+    requeue_after: timedelta | None = None  # None: only a change is news.
+    needs: frozenset[Live] = frozenset()
+
+
+def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
+    """Decide what should exist for one MPIJob.
+
+    Pure and total: equal arguments give equal answers, on any machine, in any year,
+    and there is an answer for every argument.
+
+    Args:
+        job: What the user asked for, and what its status remembers.
+        observed: The children, as last seen.
+        world: What the core cannot know: the time, the settings, the priority classes.
+
+    Returns:
+        The desired children, the unwanted objects, the status to report, the events
+        that tell of it, and when to look again if nothing changes.
+    """
+    case = case_of(job, observed, world)
+    standing = standing_of(case)
+    stage, because = standing.stage, standing.question.__doc__ or ""
+    if stage in UNREPORTED:
+        return Reconciliation(stage, because, job.status, case.problems)
+    blocks = blocks_of(case, stage)
+    status = report(case, standing, blocks)
+    if needs := _needs(case, standing, status) - observed.live:
+        return Reconciliation(stage, because, job.status, case.problems, needs=needs)
+    expires = stage is Stage.EXPIRED and not world.settings.ttl_keeps_job
+    return Reconciliation(
+        stage=stage,
+        because=because,
+        status=job.status if expires else status,
+        problems=case.problems,
+        warnings=warnings_of(case),
+        outdated=outdated(case),
+        desired=() if expires else family.desired(case, stage),
+        unwanted=() if expires else family.unwanted(case, stage),
+        touches=family.touches(case, stage),
+        numbering=family.numbering(case, stage),
+        events=transitions(case, stage, status),
+        evictions=_evictions(case, stage),
+        delete_job=expires,
+        requeue_after=_requeue_after(case, stage, status),
+    )
+
+
+def _needs(case: Case, standing: Standing, new: JobStatus) -> frozenset[Live]:
+    """Return what must be read live before the answer may be acted on."""
+    old, stage = case.job.status, standing.stage
+    needs = set(standing.needs)
+    if stage in SUSPENSION:
+        freed = old.active > 0 and new.active == 0
+        cleared = old.start_time is not None and new.start_time is None
+        if freed or cleared:
+            needs |= set(Live)
+    launches = fate_of(Child.LAUNCHER, stage) is Fate.WANT and family.launcher_due(case)
+    if launches and old.start_time is not None:
+        # The Job may be gone and its pod be running (B5.2).
+        needs.add(Live.PODS)
+    return frozenset(needs)
+
+
+def _evictions(case: Case, stage: Stage) -> tuple[Event, ...]:
+    if fate_of(Child.WORKER, stage) is not Fate.WANT:
+        return ()
+    return evictions(replaceable(case)[0])
+
+
+def _requeue_after(case: Case, stage: Stage, status: JobStatus) -> timedelta | None:
+    """Return the time until the next moment that changes the answer by itself."""
+    moments = [*_ends(case, stage, status)]
+    if fate_of(Child.WORKER, stage) is Fate.WANT:
+        moments += [replaceable(case)[1], family.resume_at(case)]
+    now = case.world.now
+    ahead = [moment - now for moment in moments if moment is not None and moment > now]
+    return min(ahead, default=None)
+
+
+def _ends(case: Case, stage: Stage, status: JobStatus) -> list[datetime | None]:
+    policy, start = case.job.run_policy, status.start_time
+    if status.verdict is not None:
+        return [_later(status.completion_time, policy.ttl_seconds_after_finished)]
+    if stage in SUSPENSION:
+        return []
+    moments = [_later(start, policy.active_deadline_seconds)]
+    blocked = status.condition(ConditionType.BLOCKED)
+    if (
+        blocked
+        and blocked.status == "True"
+        and blocked.reason == Reason.INVALID
+        and start
+    ):
+        since = max(start, blocked.last_transition_time or start)
+        moments.append(since + case.world.settings.refused_timeout)
+    return moments
+
+
+def _later(start: datetime | None, seconds: int | None) -> datetime | None:
+    """Return a time so many seconds on, None where the calendar ends before."""
+    if start is None or seconds is None or not 0 <= seconds <= _SECONDS_MAX:
+        return None
+    return start + timedelta(seconds=seconds)
+
+
+# A century: nothing is looked at again after that.
+_SECONDS_MAX = 100 * 365 * 86400

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of workers that Failed: numbered, counted, replaced (B4.9, B5.3).
+
+A failure of the worker's own is numbered by an annotation on the pod, then counted in
+the status, then the pod is deleted. A crash between any two of these counts it once.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from mpijob.case import Case
+from mpijob.failures import SIGNAL_BASE, is_disruption, main_exit_code, replace_at
+from mpijob.job import RestartPolicy
+from mpijob.observed import Pod
+
+
+def failed_workers(case: Case) -> Iterator[Pod]:
+    """Yield the workers that Failed and are to be replaced, by index.
+
+    One that Failed while it was being deleted, or that is not asked for any more,
+    is neither counted nor replaced.
+    """
+    for index, pod in case.roster.workers.items():
+        if pod.phase == "Failed" and not pod.terminating and index < case.job.workers:
+            yield pod
+
+
+def counts_as_failure(pod: Pod) -> bool:
+    """Tell whether the worker itself is to blame."""
+    return not is_disruption(pod)
+
+
+def failure_count(case: Case) -> int:
+    """Return the failures numbered so far in this start."""
+    recorded = case.job.status.worker.failed if case.job.status.worker else 0
+    seen = (p.failure or 0 for p in case.roster.workers.values() if not p.terminating)
+    return max((recorded, *seen))
+
+
+def numbers(case: Case) -> Mapping[str, int]:
+    """Return the numbers to write on workers that Failed, pod name -> number.
+
+    Not more than it takes to exceed the backoffLimit: the job ends there.
+    """
+    count = failure_count(case)
+    result: dict[str, int] = {}
+    for pod in failed_workers(case):
+        if count > case.job.backoff_limit:
+            break
+        if counts_as_failure(pod) and pod.failure is None:
+            count += 1
+            result[pod.name] = count
+    return result
+
+
+def fatal(case: Case) -> Pod | None:
+    """Return a numbered worker whose exit code ends the job, None for none.
+
+    RestartPolicy ExitCode: 1 to 127 is an error of the program's own (B2.6).
+    """
+    worker = case.job.worker
+    if worker is None or worker.restart_policy is not RestartPolicy.EXIT_CODE:
+        return None
+    for pod in failed_workers(case):
+        code = main_exit_code(pod)
+        numbered = counts_as_failure(pod) and pod.failure is not None
+        if numbered and code is not None and 0 < code < SIGNAL_BASE:
+            return pod
+    return None
+
+
+def replaceable(case: Case) -> tuple[tuple[Pod, ...], datetime | None]:
+    """Return the workers to delete now, and when the next one may be."""
+    now, later = [], []
+    for pod in failed_workers(case):
+        if counts_as_failure(pod) and pod.failure is None:
+            continue
+        at = replace_at(pod)
+        if at is None or at <= case.world.now:
+            now.append(pod)
+        else:
+            later.append(at)
+    return tuple(now), min(later, default=None)

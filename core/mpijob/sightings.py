@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the JSON that a cluster returns to the few fields that we decide by.
+
+Reading is total: garbage in a field counts as nothing said. What cannot even be told
+apart is `Unreadable`, and is one job's trouble, never another's (B8.4).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from mpijob import names
+from mpijob.job import Manifest, MPIJob
+from mpijob.names import Ref
+from mpijob.observed import (
+    NOBODY,
+    Ended,
+    JobCondition,
+    LauncherJob,
+    Observed,
+    Owner,
+    Pod,
+    Thing,
+    Unreadable,
+)
+from mpijob.wire import count, mapping, strings, time_of
+from mpijob.world import KUBERNETES, VOLCANO
+
+
+def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
+    """Sort what a cluster holds into what matters to one job.
+
+    Objects of other namespaces, kinds and jobs are passed over. The order of the
+    objects is immaterial.
+    """
+    pods: list[Pod] = []
+    groups: list[Thing] = []
+    single: dict[str, Thing] = {}
+    launcher: LauncherJob | None = None
+    for value in objects:
+        kind, metadata = value.get("kind"), mapping(value.get("metadata"))
+        name, namespace = metadata.get("name"), metadata.get("namespace", "default")
+        if not isinstance(name, str) or namespace != job.namespace:
+            continue
+        if kind == "Pod":
+            if _concerns(metadata, job):
+                pods.append(pod(value))
+        elif kind == "Job" and name == names.launcher(job):
+            launcher = launcher_job(value)
+        elif kind in _GROUPS and name == names.service(job):
+            groups.append(thing(value))
+        elif (kind, name) in _singles(job):
+            single[str(kind)] = thing(value)
+    return Observed(
+        service=single.get("Service"),
+        config_map=single.get("ConfigMap"),
+        secret=single.get("Secret"),
+        launcher=launcher,
+        pod_groups=tuple(sorted(groups, key=lambda g: (g.ref.api_version, g.ref.kind))),
+        pods=tuple(pods),
+    )
+
+
+_GROUPS: Final = frozenset(("PodGroup", "Workload"))
+
+
+def _singles(job: MPIJob) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Service", names.service(job)),
+        ("ConfigMap", names.config_map(job)),
+        ("Secret", names.secret(job)),
+    )
+
+
+def _concerns(metadata: Manifest, job: MPIJob) -> bool:
+    if mapping(metadata.get("labels")).get(names.JOB_NAME_LABEL) == job.name:
+        return True
+    if names.worker_index(job, metadata["name"]) is not None:
+        return True
+    return bool(job.uid) and owner(metadata).uid == job.uid
+
+
+def unreadable(value: Manifest, message: str) -> Unreadable:
+    """Say of an object that nothing could be made of it."""
+    metadata = strings(value.get("metadata"))
+    kind = strings(value).get("kind", "object")
+    return Unreadable(kind, metadata.get("name", "without a name"), message)
+
+
+def owner(metadata: Manifest) -> Owner:
+    """Return the controller of an object."""
+    references = metadata.get("ownerReferences")
+    for value in references if isinstance(references, list) else ():
+        reference = mapping(value)
+        if reference.get("controller") is True:
+            entry = strings(reference)
+            return Owner(
+                entry.get("kind", ""), entry.get("name", ""), entry.get("uid", "")
+            )
+    return NOBODY
+
+
+def thing(value: Manifest) -> Thing:
+    """Read a Service, ConfigMap, Secret, PodGroup or Workload."""
+    metadata = mapping(value.get("metadata"))
+    entry = strings(metadata)
+    is_secret = value.get("kind") == "Secret"
+    return Thing(
+        ref=_ref(value),
+        uid=entry.get("uid", ""),
+        resource_version=entry.get("resourceVersion", ""),
+        owner=owner(metadata),
+        terminating=metadata.get("deletionTimestamp") is not None,
+        # No key enters the memory of whoever decides (B8.5).
+        manifest={"metadata": metadata} if is_secret else value,
+        applied=_applied(metadata),
+    )
+
+
+def _ref(value: Manifest) -> Ref:
+    entry, metadata = strings(value), strings(value.get("metadata"))
+    return Ref(
+        entry.get("apiVersion", ""),
+        entry.get("kind", ""),
+        metadata.get("namespace", "default"),
+        metadata.get("name", ""),
+    )
+
+
+def _applied(metadata: Manifest) -> frozenset[str]:
+    managers = metadata.get("managedFields")
+    for value in managers if isinstance(managers, list) else ():
+        entry = mapping(value)
+        if entry.get("manager") == names.OPERATOR and entry.get("operation") == "Apply":
+            fields = mapping(mapping(entry.get("fieldsV1")).get("f:spec"))
+            return frozenset(key.removeprefix("f:") for key in fields)
+    return frozenset()
+
+
+def launcher_job(value: Manifest) -> LauncherJob:
+    """Read a `batch/v1` Job."""
+    metadata, status = mapping(value.get("metadata")), mapping(value.get("status"))
+    spec = mapping(value.get("spec"))
+    entry = strings(metadata)
+    template = mapping(mapping(spec.get("template")).get("metadata"))
+    return LauncherJob(
+        name=entry.get("name", ""),
+        uid=entry.get("uid", ""),
+        resource_version=entry.get("resourceVersion", ""),
+        owner=owner(metadata),
+        labels=strings(metadata.get("labels")),
+        terminating=metadata.get("deletionTimestamp") is not None,
+        suspend=spec.get("suspend") is True,
+        conditions=_job_conditions(status.get("conditions")),
+        succeeded=count(status.get("succeeded")),
+        failed=count(status.get("failed")),
+        completion_time=time_of(status.get("completionTime")),
+        template_hash=strings(template.get("annotations")).get(names.TEMPLATE_HASH, ""),
+    )
+
+
+def _job_conditions(values: object) -> dict[str, JobCondition]:
+    result: dict[str, JobCondition] = {}
+    for value in values if isinstance(values, list) else ():
+        entry = strings(value)
+        if entry.get("status") == "True":
+            result[entry.get("type", "")] = JobCondition(
+                entry.get("reason", ""),
+                entry.get("message", ""),
+                time_of(entry.get("lastTransitionTime")),
+            )
+    return result
+
+
+def pod(value: Manifest) -> Pod:
+    """Read a pod; how its containers ended only where the pod Failed."""
+    metadata, status = mapping(value.get("metadata")), mapping(value.get("status"))
+    spec = mapping(value.get("spec"))
+    entry, said = strings(metadata), strings(status)
+    annotations = strings(metadata.get("annotations"))
+    labels = strings(metadata.get("labels"))
+    true = _true_conditions(status.get("conditions"))
+    phase = said.get("phase", "Pending")
+    number = annotations.get(names.FAILURE_NUMBER, "")
+    return Pod(
+        name=entry.get("name", ""),
+        uid=entry.get("uid", ""),
+        resource_version=entry.get("resourceVersion", ""),
+        owner=owner(metadata),
+        labels=labels,
+        phase=phase,
+        ready="Ready" in true,
+        terminating=metadata.get("deletionTimestamp") is not None,
+        disrupted="DisruptionTarget" in true,
+        reason=said.get("reason", ""),
+        message=said.get("message", ""),
+        node=strings(spec).get("nodeName", ""),
+        created=time_of(entry.get("creationTimestamp")),
+        start_time=time_of(said.get("startTime")),
+        ended=_ended(spec, status) if phase == "Failed" else (),
+        failure=int(number) if number.isdecimal() and len(number) < _DIGITS else None,
+        template_hash=annotations.get(names.TEMPLATE_HASH, ""),
+        scheduler=_scheduler(spec, labels, annotations),
+    )
+
+
+# Numbers of failures are counts of an int32 field; longer is somebody else's text.
+_DIGITS: Final = 10
+
+
+def _true_conditions(values: object) -> frozenset[str]:
+    if not isinstance(values, list):
+        return frozenset()
+    entries = [strings(value) for value in values]
+    return frozenset(e.get("type", "") for e in entries if e.get("status") == "True")
+
+
+def _scheduler(
+    spec: Manifest, labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> str:
+    job = labels.get(names.JOB_NAME_LABEL)
+    if job is None:
+        return ""
+    if strings(spec.get("schedulingGroup")).get("podGroupName") == job:
+        return KUBERNETES
+    if annotations.get(names.VOLCANO_GROUP) == job:
+        return VOLCANO
+    if labels.get(names.SCHEDULER_PLUGINS_GROUP) == job:
+        return strings(spec).get("schedulerName", "")
+    return ""
+
+
+def _ended(spec: Manifest, status: Manifest) -> tuple[Ended, ...]:
+    containers = spec.get("containers")
+    first = (
+        mapping(containers[0]) if isinstance(containers, list) and containers else {}
+    )
+    main = first.get("name")
+    result: list[Ended] = []
+    for key in ("initContainerStatuses", "containerStatuses"):
+        values = status.get(key)
+        for value in values if isinstance(values, list) else ():
+            state = mapping(mapping(value).get("state")).get("terminated")
+            name = strings(value).get("name", "")
+            if isinstance(state, Mapping):
+                result.append(_ending(name, state, main=name == main and key[0] == "c"))
+    return tuple(result)
+
+
+def _ending(name: str, state: Manifest, *, main: bool) -> Ended:
+    entry, code = strings(state), state.get("exitCode")
+    return Ended(
+        container=name,
+        main=main,
+        exit_code=code if type(code) is int else None,
+        signal=count(state.get("signal")),
+        reason=entry.get("reason", ""),
+        message=entry.get("message", ""),
+        started_at=time_of(entry.get("startedAt")),
+        finished_at=time_of(entry.get("finishedAt")),
+    )

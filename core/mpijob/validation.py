@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job's problems, all of them, never the first only (B1.5).
+
+Rule: only what the function itself relies on is checked here. The schema of the pod
+template is the CRD's business, and `mpijob validate` adds it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from mpijob import names, pods
+from mpijob.hostfile import discover_hosts, hostfile
+from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
+from mpijob.problems import Problem
+from mpijob.wire import mapping
+from mpijob.world import NO_GANG
+
+_DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_DNS_LABEL_MAX: Final = 63
+
+# The API server takes no larger ConfigMap (core/v1 MaxSecretSize, 1 MiB for both).
+_CONFIG_MAP_BYTES: Final = 2**20
+
+# Hosts beyond this number are not written out to be measured.
+_WORKERS_CERTAINLY_TOO_MANY: Final = 2**16
+
+_MANAGERS: Final = (names.MANAGED_BY, names.MULTI_KUEUE)
+
+
+def problems_of(job: MPIJob, scheduler: str, *, started: bool) -> tuple[Problem, ...]:
+    """Return what is wrong with the spec, in the order of the fields.
+
+    Args:
+        job: The job.
+        scheduler: The gang scheduler, `none` for none.
+        started: Whether the job has started; then a minAvailable that no longer fits
+            the number of workers is capped, with a warning.
+    """
+    checks = (
+        job.malformed,
+        _name(job),
+        _settings(job),
+        _run_policy(job),
+        _scheduling(job, check_total=scheduler != NO_GANG and not started),
+        _launcher(job),
+        _worker(job),
+    )
+    return tuple(problem for check in checks for problem in check)
+
+
+def replica_path(role: Role) -> str:
+    """Return the path of a role's spec."""
+    return f"spec.mpiReplicaSpecs.{role}"
+
+
+def _name(job: MPIJob) -> Iterator[Problem]:
+    last = names.worker(job, max(job.workers - 1, 0))
+    if not _DNS_1035.fullmatch(job.name):
+        yield Problem(
+            "metadata.name",
+            f"is {job.name!r:.80}, and must be a DNS-1035 label: a letter first, then"
+            " lower case letters, digits and dashes, no dash at the end",
+            "the pods of the job get host names made from it",
+        )
+    elif len(last) > _DNS_LABEL_MAX:
+        most = _DNS_LABEL_MAX - (len(last) - len(job.name))
+        yield Problem(
+            "metadata.name",
+            f"has {len(job.name)} characters, and must have at most {most}: the host"
+            f" name {last} may have {_DNS_LABEL_MAX}",
+        )
+
+
+def _settings(job: MPIJob) -> Iterator[Problem]:
+    if job.slots_per_worker < 0:
+        yield _negative("spec.slotsPerWorker", job.slots_per_worker)
+    path = job.ssh_auth_mount_path
+    field = "spec.sshAuthMountPath"
+    if not path.startswith("/") or not path.strip("/"):
+        yield Problem(field, f"is {path!r:.80}, and must be an absolute path below /")
+    elif path.rstrip("/") == names.CONFIG_PATH:
+        yield Problem(field, f"is {path}, and the hostfile is mounted there")
+
+
+def _negative(path: str, value: int) -> Problem:
+    return Problem(path, f"is {value}, and must be 0 or more")
+
+
+def _run_policy(job: MPIJob) -> Iterator[Problem]:
+    policy = job.run_policy
+    for field, value in (
+        ("ttlSecondsAfterFinished", policy.ttl_seconds_after_finished),
+        ("activeDeadlineSeconds", policy.active_deadline_seconds),
+        ("backoffLimit", policy.backoff_limit),
+    ):
+        if value is not None and value < 0:
+            yield _negative(f"spec.runPolicy.{field}", value)
+    if policy.managed_by is not None and policy.managed_by not in _MANAGERS:
+        yield Problem(
+            "spec.runPolicy.managedBy",
+            f"is {policy.managed_by!r:.80}, and must be {' or '.join(_MANAGERS)}",
+        )
+
+
+def _scheduling(job: MPIJob, *, check_total: bool) -> Iterator[Problem]:
+    path = "spec.runPolicy.schedulingPolicy"
+    policy = job.run_policy.scheduling_policy
+    timeout, least = policy.schedule_timeout_seconds, policy.min_available
+    if timeout is not None and timeout < 0:
+        yield _negative(f"{path}.scheduleTimeoutSeconds", timeout)
+    if least is None:
+        return
+    total = job.workers + 1
+    if least < 1:
+        yield Problem(f"{path}.minAvailable", f"is {least}, and must be 1 or more")
+    elif check_total and least > total:
+        yield Problem(
+            f"{path}.minAvailable",
+            f"is {least}, and the job has {total} pods: it would wait for ever",
+            f"write {total} or less, or leave it out",
+        )
+
+
+def _launcher(job: MPIJob) -> Iterator[Problem]:
+    path, replica = replica_path(Role.LAUNCHER), job.launcher
+    if replica is None:
+        if not any(
+            p.path.startswith(path) or p.path == "spec.mpiReplicaSpecs"
+            for p in job.malformed
+        ):
+            yield Problem(path, "is missing, and an MPIJob has one launcher")
+        return
+    if replica.replicas != 1:
+        yield Problem(
+            f"{path}.replicas",
+            f"is {replica.replicas}, and must be 1",
+            "an MPIJob has one launcher; add ranks with Worker.replicas",
+        )
+    if replica.restart_policy is RestartPolicy.ALWAYS:
+        yield Problem(
+            f"{path}.restartPolicy",
+            "is Always, and must be Never, OnFailure or ExitCode",
+            "a launcher that always restarts never ends",
+        )
+    mounts = {**pods.ssh_mount(job), names.CONFIG_VOLUME: names.CONFIG_PATH}
+    yield from _template(path, replica, mounts)
+
+
+def _worker(job: MPIJob) -> Iterator[Problem]:
+    path, replica = replica_path(Role.WORKER), job.worker
+    if replica is None:
+        return
+    if replica.replicas < 1:
+        yield Problem(
+            f"{path}.replicas",
+            f"is {replica.replicas}, and must be 1 or more",
+            "leave Worker out where the launcher does all the work",
+        )
+    elif (size := _config_size(job)) > _CONFIG_MAP_BYTES:
+        yield Problem(
+            f"{path}.replicas",
+            f"is {replica.replicas}: the hosts would fill {size} bytes, and a"
+            f" ConfigMap holds {_CONFIG_MAP_BYTES}",
+            "take fewer workers with more slotsPerWorker, or a shorter name",
+        )
+    yield from _template(path, replica, pods.ssh_mount(job))
+
+
+def _config_size(job: MPIJob) -> int:
+    """Return the bytes of the ConfigMap with every worker running; an estimate if vast."""
+    line = 2 * len(names.worker(job, job.workers)) + 2 * len(names.domain(job, ""))
+    if job.workers * line <= _CONFIG_MAP_BYTES // 2:
+        return 0
+    if job.workers > _WORKERS_CERTAINLY_TOO_MANY:
+        return job.workers * line
+    return len(hostfile(job)) + len(discover_hosts(job, range(job.workers)))
+
+
+def _template(
+    path: str, replica: ReplicaSpec, mounts: dict[str, str]
+) -> Iterator[Problem]:
+    """Check what our additions need of a template, and that they find room there."""
+    spec = mapping(replica.template.get("spec"))
+    path = f"{path}.template.spec"
+    containers = spec.get("containers")
+    if not isinstance(containers, list) or not containers:
+        yield Problem(f"{path}.containers", "must have at least one container")
+        return
+    if not mapping(containers[0]):
+        yield Problem(f"{path}.containers[0]", "must be a container")
+        return
+    for i, volume in _numbered(spec.get("volumes")):
+        if volume.get("name") in mounts:
+            yield Problem(
+                f"{path}.volumes[{i}].name",
+                f"is {volume['name']}, and the operator adds a volume of that name",
+                "give the volume another name",
+            )
+    taken = set(mounts.values())
+    for i, mount in _numbered(mapping(containers[0]).get("volumeMounts")):
+        place = mount.get("mountPath")
+        if isinstance(place, str) and place.rstrip("/") in taken:
+            yield Problem(
+                f"{path}.containers[0].volumeMounts[{i}].mountPath",
+                f"is {place}, and the operator mounts a volume there",
+            )
+
+
+def _numbered(values: object) -> Iterable[tuple[int, dict[str, object]]]:
+    entries = values if isinstance(values, list) else []
+    return [(i, dict(mapping(entry))) for i, entry in enumerate(entries)]

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the core cannot know by itself: the time, the settings, the priority classes."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+
+NO_GANG: Final = "none"
+VOLCANO: Final = "volcano"
+KUBERNETES: Final = "kubernetes"
+
+
+@frozen
+class Settings:
+    """How the operator was started."""
+
+    cluster_domain: str = ""  # Empty: host names end in `.svc`.
+    gang_scheduler: str = NO_GANG  # B7.1, B7.6.
+    # What the cluster serves of `scheduling.k8s.io`; v1alpha2 up to Kubernetes 1.36.
+    workload_api: str = "v1beta1"
+    ttl_keeps_job: bool = False  # `--ttl=children` (B5.6).
+    # How long the API server may call every pod invalid before the job has failed
+    # (B1.7). Long enough for a webhook or a policy to be mended by its owner.
+    refused_timeout: timedelta = timedelta(minutes=10)
+    # Whether the installed CRD declares status.observedGeneration; upstream's does not.
+    observed_generation: bool = True
+
+
+@frozen
+class PriorityClass:
+    """A `scheduling.k8s.io/v1` PriorityClass, as far as it counts (B7.4)."""
+
+    name: str
+    value: int = 0
+    global_default: bool = False
+
+
+@frozen
+class World:
+    """The surroundings of one call."""
+
+    now: datetime  # Aware.
+    settings: Settings = Settings()
+    priority_classes: tuple[PriorityClass, ...] = ()
