@@ -206,9 +206,9 @@ def test_the_lifetimes_in_the_architecture_are_the_ones_in_the_code() -> None:
 
 def lifetimes() -> str:
     """Draw the table of the code: a row a child, a column a stage."""
-    stages = importlib.import_module("mpijob.stage").Stage
-    table = importlib.import_module("mpijob.lifetimes").LIFETIMES
-    rows = [["", *(stage.value for stage in stages)]]
+    code = importlib.import_module("mpijob.lifetimes")
+    table = code.LIFETIMES
+    rows = [["", *(stage.value for stage in code.COLUMNS)]]
     rows += [[child.value, *(fate.value for fate in table[child])] for child in table]
     rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -270,6 +270,18 @@ def test_every_rule_is_shown_by_a_test() -> None:
         f"cite these with @pytest.mark.rule, see docs/rules.md: {missing}"
     )
     assert not rules.unknown(known, cited)
+
+
+def test_the_rules_name_modules_that_exist() -> None:
+    named = {
+        module
+        for rule in rules.rules()
+        for module in re.findall(r"`([\w/]+)`", rule.decided_by)
+    }
+    core = ROOT / "core/mpijob"
+    there = {path.stem for path in core.glob("*.py")} | {"children", "crd"}
+    there |= {f"children/{path.stem}" for path in core.glob("children/*.py")}
+    assert named <= there, f"mend docs/rules.md: {sorted(named - there)}"
 
 
 @pytest.mark.parametrize(
