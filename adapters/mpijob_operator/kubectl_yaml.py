@@ -49,18 +49,20 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-# What the parser says that a writer of manifests meets, and what to do then.
+_INDENTATION: Final = "check the indentation of the lines around it"
+_CLOSE: Final = "close what is open: a bracket, a brace or a quote"
+
+# What the parser says that a writer of manifests meets, what to do then, and whether
+# the fault is where the parser began to read rather than where it gave up.
 _HINTS: Final = (
-    (
-        "mapping values are not allowed",
-        'check the indentation, and quote a text that has ": " in it',
-    ),
-    ("could not find expected ':'", "check the indentation of the lines around it"),
-    ("did not find expected key", "check the indentation of the lines around it"),
-    ("<document start>", "separate documents by a line of three dashes"),
-    ("did not find expected", "close what is open: a bracket, a brace or a quote"),
-    ("unexpected end of stream", "close the quote that is open"),
-    ("unknown escape character", "in double quotes, write a backslash twice"),
+    ("mapping values are not allowed", 'quote a text that has ": " in it', False),
+    ("could not find expected ':'", _INDENTATION, True),
+    ("did not find expected key", _INDENTATION, False),
+    ("<document start>", "separate documents by a line of three dashes", False),
+    ("did not find expected", _CLOSE, True),
+    ("unexpected end of stream", _CLOSE, True),
+    ("unknown escape character", "in double quotes, write a backslash twice", False),
+    ("", "", False),
 )
 
 
@@ -90,10 +92,11 @@ def _not_yaml(error: yaml.YAMLError, text: str) -> NotYaml:
             mark.line + 1,
             "quote the value",
         )
-    hint = next((hint for words, hint in _HINTS if words in problem), "")
-    if hint.startswith("close") and error.context_mark:
-        mark = error.context_mark  # Where it was opened; the end says nothing.
-    return NotYaml(f"this is not YAML: {problem}", mark.line + 1, hint)
+    _, hint, at_start = next(entry for entry in _HINTS if entry[0] in problem)
+    if at_start and error.context_mark:
+        mark = error.context_mark
+    line = min(mark.line, text.rstrip().count("\n")) + 1
+    return NotYaml(f"this is not YAML: {problem}", line, hint)
 
 
 class _Parser(Protocol):
