@@ -38,7 +38,7 @@ NUMBERS = """
     1e20=1e20 1e21=1e21 20011214=20011214
     0777777777777777777777777=777777777777777777777777.0
 """
-TAGGED = {
+TAGGED: dict[str, object] = {
     "!!str 12": "12",
     "!!str": "",
     "! 12": "12",
@@ -79,7 +79,7 @@ KEYS = {
     "=": "=",
     "!!binary YQ==": "a",
 }
-DOCUMENTS = {
+DOCUMENTS: dict[str, tuple[str, object]] = {
     "nothing": ("", None),
     "a comment": ("# c\n", None),
     "a value that is left out": ("a:\n", {"a": None}),

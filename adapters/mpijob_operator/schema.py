@@ -142,8 +142,9 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 def _close(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else ""
+    spelled = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), spelled, n=1)
+    return f"did you mean {spelled[near[0]]}?" if near else ""
 
 
 def _wrong_type(value: object, wanted: Parameter) -> Fault:
