@@ -8,11 +8,11 @@ from typing import Final
 from mpijob import gang, names, pods
 from mpijob.case import Case
 from mpijob.job import CleanPodPolicy, ReplicaSpec, Role
+from mpijob.loose import mapping
 from mpijob.problems import Problem
 from mpijob.quantities import NANO, nano
 from mpijob.resources import limits
 from mpijob.validation import replica_path
-from mpijob.wire import mapping
 from mpijob.world import NO_GANG
 
 # Extended resources that are accelerators, by the names that their vendors' device
@@ -79,7 +79,7 @@ def _ready(case: Case) -> Iterator[Problem]:
     worker = case.job.worker
     if not case.job.waits_for_workers or worker is None:
         return
-    main = mapping(pods.containers(worker)[0])
+    main = pods.containers(worker)[0]
     if not main.get("readinessProbe") and not pods.names_ssh_port(main):
         yield Problem(
             f"{replica_path(Role.WORKER)}.template.spec.containers[0].readinessProbe",

@@ -5,7 +5,8 @@ Unlike mpi-operator: one a transition, and only after the status that tells of i
 written. A crash in between loses the event, and never the status.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from attrs import frozen
 
@@ -13,12 +14,12 @@ from mpijob.case import Case
 from mpijob.edits import outdated
 from mpijob.failures import is_disruption
 from mpijob.job import Role
+from mpijob.loose import mapping
 from mpijob.messages import bounded, listed
 from mpijob.observed import Pod
 from mpijob.report import ACTIVE
 from mpijob.stage import Stage
 from mpijob.status import Condition, ConditionType, JobStatus, Reason
-from mpijob.wire import mapping
 
 NORMAL = "Normal"
 WARNING = "Warning"
@@ -71,7 +72,7 @@ def _of_condition(case: Case, old: Condition | None, new: Condition) -> Iterator
         yield from _of_creation(case)
 
 
-_TOLD = {
+_TOLD: Final[Mapping[tuple[str, str], str]] = {
     (ConditionType.CREATED, "True"): NORMAL,
     (ConditionType.RUNNING, "True"): NORMAL,
     (ConditionType.SUSPENDED, "True"): NORMAL,

@@ -67,8 +67,11 @@ def newest(pods: Iterable[Pod]) -> Pod | None:
 def explain(pod: Pod) -> str:
     """Say which pod Failed, where, and how its containers ended.
 
-    >>> explain(Pod("pi-worker-1", node="n7", ended=(Ended("mpi", exit_code=137, reason="OOMKilled"),)))
-    'pod pi-worker-1 on node n7 failed: container mpi was OOMKilled (exit code 137, SIGKILL)'
+    >>> explain(Pod("pi-worker-1", node="n7", reason="Evicted", message="no memory"))
+    'pod pi-worker-1 on node n7 failed: Evicted: no memory'
+    >>> killed = Ended("mpi", exit_code=137, reason="OOMKilled")
+    >>> explain(Pod("pi-worker-1", ended=(killed,)))
+    'pod pi-worker-1 failed: container mpi was OOMKilled (exit code 137, SIGKILL)'
     """
     where = f" on node {pod.node}" if pod.node else ""
     parts = [_ending(ended) for ended in pod.ended if ended.exit_code != 0]

@@ -15,8 +15,9 @@ from attrs import frozen
 from mpijob import children, names
 from mpijob.blocks import pods_held
 from mpijob.case import Case
-from mpijob.job import CleanPodPolicy, Manifest
+from mpijob.job import CleanPodPolicy
 from mpijob.lifetimes import Fate, fate_of
+from mpijob.loose import Manifest
 from mpijob.names import Child, Ref
 from mpijob.observed import LauncherJob, Pod, Thing
 from mpijob.replacement import numbers, replaceable
@@ -250,7 +251,7 @@ def _surplus(case: Case) -> Iterator[Unwanted]:
 
 
 def _tidied(case: Case) -> Iterator[Unwanted]:
-    """Yield what cleanPodPolicy takes, and a launcher Job that we ended (B5.3, B5.5)."""
+    """Yield what cleanPodPolicy takes, and a launcher Job that we ended (B5.3)."""
     policy, roster = case.job.run_policy.clean_pod_policy, case.roster
     for pod in (*roster.workers.values(), *roster.strays):
         takes = policy is CleanPodPolicy.ALL or (

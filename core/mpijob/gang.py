@@ -4,11 +4,11 @@
 from typing import Final
 
 from mpijob import names
-from mpijob.job import NOTHING, Manifest, MPIJob, Role
+from mpijob.job import MPIJob, Role
+from mpijob.loose import NOTHING, Manifest, mapping, strings
 from mpijob.quantities import total
 from mpijob.resources import Request, pod_request
 from mpijob.roster import Roster
-from mpijob.wire import mapping, strings
 from mpijob.world import NO_GANG, PriorityClass, Settings, World
 
 

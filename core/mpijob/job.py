@@ -11,17 +11,13 @@ change (B1.4).
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
+from mpijob.loose import NOTHING, Manifest
 from mpijob.problems import Problem
 from mpijob.status import JobStatus
-
-Manifest = Mapping[str, Any]
-"""A Kubernetes object, or a part of one, as JSON has it."""
-
-NOTHING: Final[Manifest] = {}
 
 API_VERSION: Final = "kubeflow.org/v2beta1"
 KIND: Final = "MPIJob"
@@ -118,8 +114,8 @@ class MPIJob:
     generation: int = 1
     created: datetime | None = None
     terminating: bool = False
-    annotations: Mapping[str, str] = field(factory=dict)
-    labels: Mapping[str, str] = field(factory=dict)
+    annotations: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
     status: JobStatus = JobStatus()
     malformed: tuple[
         Problem, ...

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: E501 - a table is read across.
 """Which children an MPIJob has, in which stage.
 
 This table is the whole policy. Read a row to learn the life of one child; read

@@ -15,8 +15,8 @@ _NAMES_MAX: Final = 5
 def bounded(text: str) -> str:
     """Make one printable line of a text, and cut it on a character where too long.
 
-    >>> bounded("no\\tsuch file\\n\\x1b[31m")
-    'no such file [31m'
+    >>> bounded("no" + chr(9) + "such" + chr(27) + "[31m file")
+    'no such [31m file'
     """
     line = "".join(c if c.isprintable() else " " for c in text[: BYTES_MAX * 2])
     line = " ".join(line.split())

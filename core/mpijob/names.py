@@ -10,7 +10,13 @@ from typing import Final
 
 from attrs import frozen
 
-from mpijob.job import API_VERSION, KIND, Manifest, MPIJob, Role
+from mpijob.job import (
+    API_VERSION,
+    KIND,
+    MPIJob,
+    Role,
+)
+from mpijob.loose import Manifest
 from mpijob.world import KUBERNETES, VOLCANO
 
 OPERATOR: Final = "mpi-operator"
@@ -95,8 +101,9 @@ _DIGITS: Final = 10
 def worker_index(job: MPIJob, pod: str) -> int | None:
     """Return the index in the name of a worker pod, None for any other name.
 
-    >>> worker_index(MPIJob("pi"), "pi-worker-12"), worker_index(MPIJob("pi"), "pi-worker-012")
-    (12, None)
+    >>> worker_index(MPIJob("pi"), "pi-worker-12")
+    12
+    >>> worker_index(MPIJob("pi"), "pi-worker-012")
     """
     prefix, _, index = pod.rpartition("-")
     if prefix != f"{job.name}-worker" or not 0 < len(index) <= _DIGITS:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
-from mpijob.job import Manifest
+from mpijob.loose import NOTHING, Manifest
 from mpijob.names import Child, Ref
 
 
@@ -30,7 +30,7 @@ NOBODY = Owner()
 
 @frozen
 class Ended:
-    """A container that ended, and how (`status.containerStatuses[].state.terminated`)."""
+    """A container that ended, and how (`state.terminated` of its status)."""
 
     container: str
     main: bool = False  # containers[0] of the pod.
@@ -50,7 +50,7 @@ class Pod:
     uid: str = ""
     resource_version: str = ""
     owner: Owner = NOBODY
-    labels: Mapping[str, str] = field(factory=dict)
+    labels: Mapping[str, str] = NOTHING
     phase: str = "Pending"
     ready: bool = False
     terminating: bool = False
@@ -93,10 +93,10 @@ class LauncherJob:
     uid: str = ""
     resource_version: str = ""
     owner: Owner = NOBODY
-    labels: Mapping[str, str] = field(factory=dict)
+    labels: Mapping[str, str] = NOTHING
     terminating: bool = False
     suspend: bool = False  # spec.suspend: what was asked of it.
-    conditions: Mapping[str, JobCondition] = field(factory=dict)  # The True ones.
+    conditions: Mapping[str, JobCondition] = NOTHING  # The True ones.
     succeeded: int = 0
     failed: int = 0
     completion_time: datetime | None = None
@@ -127,7 +127,7 @@ class Thing:
     resource_version: str = ""
     owner: Owner = NOBODY
     terminating: bool = False
-    manifest: Manifest = field(factory=dict)  # As seen; of a Secret the metadata only.
+    manifest: Manifest = NOTHING  # As seen; of a Secret the metadata only.
     # The fields of `spec` that our applies own, from managedFields.
     applied: frozenset[str] = frozenset()
 

@@ -16,13 +16,13 @@ from attrs import frozen
 from mpijob.blocks import HOLDING_PODS
 from mpijob.events import Event
 from mpijob.family import Desired, Policy, Touch, Unwanted
-from mpijob.job import API_VERSION, KIND, Manifest, MPIJob
+from mpijob.job import API_VERSION, KIND, MPIJob
+from mpijob.loose import Manifest, mapping, sequence
 from mpijob.names import Child, Ref
 from mpijob.observed import Observed, Thing
 from mpijob.quantities import same
 from mpijob.reconcile import Reconciliation
 from mpijob.status import JobStatus
-from mpijob.wire import mapping
 
 
 @frozen
@@ -199,26 +199,26 @@ def is_applied(manifest: Manifest, thing: Thing) -> bool:
         thing.applied <= spec.keys()
         and all(_equal(seen.get(key), value) for key, value in spec.items())
         and _covers(thing.manifest.get("metadata"), manifest["metadata"])
-        and _covers(thing.manifest.get("data"), manifest.get("data", {}))
+        and _covers(mapping(thing.manifest.get("data")), mapping(manifest.get("data")))
     )
 
 
 def _equal(seen: object, wanted: object) -> bool:
     """Compare a field of `spec`; a resource list by value, absent is false."""
-    if isinstance(wanted, Mapping):
+    if ours := mapping(wanted):
         known = mapping(seen)
-        return known.keys() == wanted.keys() and all(
-            _equal(known[key], value) for key, value in wanted.items()
+        return known.keys() == ours.keys() and all(
+            _equal(known[key], value) for key, value in ours.items()
         )
     return same(seen, wanted) or (wanted is False and seen is None)
 
 
 def _covers(seen: object, wanted: object) -> bool:
     """Tell whether all that we want is there, beside what others put there."""
-    if isinstance(wanted, Mapping):
+    if ours := mapping(wanted):
         known = mapping(seen)
-        return all(_covers(known.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        values = seen if isinstance(seen, list) else []
-        return all(any(_covers(v, each) for v in values) for each in wanted)
+        return all(_covers(known.get(key), value) for key, value in ours.items())
+    if ours_too := sequence(wanted):
+        values = sequence(seen)
+        return all(any(_covers(v, want) for v in values) for want in ours_too)
     return seen == wanted

@@ -11,8 +11,20 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mpijob import names
-from mpijob.job import NOTHING, Manifest, MPIJob, ReplicaSpec, RestartPolicy, Role
-from mpijob.wire import mapping
+from mpijob.job import (
+    MPIJob,
+    ReplicaSpec,
+    RestartPolicy,
+    Role,
+)
+from mpijob.loose import (
+    NOTHING,
+    Manifest,
+    integer,
+    mapping,
+    mappings,
+    sequence,
+)
 from mpijob.world import KUBERNETES, NO_GANG, VOLCANO
 
 ROLE_VARIABLE: Final = "K_MPI_JOB_ROLE"
@@ -75,11 +87,10 @@ def pod_spec(  # noqa: PLR0913 - one pod, each part of it given by its role.
 ) -> dict[str, object]:
     """Return a role's pod spec: the template's, with containers[0] and volumes ours."""
     template = mapping(replica.template.get("spec"))
-    given = template.get("volumes")
-    spec = {
+    spec: dict[str, object] = {
         **template,
         "containers": [main, *containers(replica)[1:]],
-        "volumes": [*(given if isinstance(given, list) else ()), *volumes],
+        "volumes": [*sequence(template.get("volumes")), *volumes],
         "hostname": hostname,
         "subdomain": names.service(job),
         "restartPolicy": _restart_policy(replica),
@@ -96,7 +107,7 @@ def pod_spec(  # noqa: PLR0913 - one pod, each part of it given by its role.
 def containers(replica: ReplicaSpec) -> Sequence[Manifest]:
     """Return the containers of a template; validation has seen to there being one."""
     values = mapping(replica.template.get("spec")).get("containers")
-    return values if isinstance(values, list) and values else (NOTHING,)
+    return mappings(values) or (NOTHING,)
 
 
 SSH_PORT: Final = "ssh"
@@ -104,9 +115,7 @@ SSH_PORT: Final = "ssh"
 
 def names_ssh_port(container: Manifest) -> bool:
     """Tell whether a container declares the port on which its sshd answers."""
-    ports = container.get("ports")
-    values = ports if isinstance(ports, list) else []
-    return any(mapping(port).get("name") == SSH_PORT for port in values)
+    return any(p.get("name") == SSH_PORT for p in mappings(container.get("ports")))
 
 
 def _restart_policy(replica: ReplicaSpec) -> str:
@@ -132,13 +141,11 @@ def main_container(
         mounts: Volume name -> mount path.
         fields: Fields of the container that replace the template's.
     """
-    main = mapping(containers(replica)[0])
-    given = main.get("env")
-    user = given if isinstance(given, list) else []
-    used = {mapping(entry).get("name") for entry in user}
+    main = containers(replica)[0]
+    user = sequence(main.get("env"))
+    used = {entry.get("name") for entry in mappings(user)}
     ours = [{"name": k, "value": v} for k, v in env.items() if k not in used]
-    given = main.get("volumeMounts")
-    mounted = given if isinstance(given, list) else []
+    mounted = sequence(main.get("volumeMounts"))
     added = [{"name": name, "mountPath": path} for name, path in mounts.items()]
     return {**main, **fields, "env": [*user, *ours], "volumeMounts": [*mounted, *added]}
 
@@ -180,11 +187,7 @@ def _private_key_mode(job: MPIJob, replica: ReplicaSpec) -> int | None:
 def security(replica: ReplicaSpec) -> tuple[int | None, bool, int | None]:
     """Return runAsUser and runAsNonRoot of containers[0], and the pod's fsGroup."""
     pod = mapping(mapping(replica.template.get("spec")).get("securityContext"))
-    own = mapping(mapping(containers(replica)[0]).get("securityContext"))
+    own = mapping(containers(replica)[0].get("securityContext"))
     both = {**pod, **{k: v for k, v in own.items() if v is not None}}
-    user, group = both.get("runAsUser"), pod.get("fsGroup")
-    return (
-        user if type(user) is int else None,
-        both.get("runAsNonRoot") is True,
-        group if type(group) is int else None,
-    )
+    user, group = integer(both.get("runAsUser")), integer(pod.get("fsGroup"))
+    return user, both.get("runAsNonRoot") is True, group

@@ -54,7 +54,7 @@ def nano(quantity: object) -> int | None:
         return None
     over, under = _scale(suffix, power)
     digits = int((whole or "0") + part) * over * NANO
-    value = -(-digits // (under * 10 ** len(part)))
+    value: int = -(-digits // (under * 10 ** len(part)))  # Rounded up.
     return -value if sign == "-" else value
 
 

@@ -5,6 +5,7 @@ Start reading here. `stage` says where a job stands, `lifetimes` which children 
 has, `report` what its status says, `plan` what is left to do.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from attrs import frozen
@@ -32,7 +33,7 @@ from mpijob.world import World
 class Reconciliation:
     """What should be, and why.
 
-    Where `needs` is not empty nothing else is asked for: read those live, and ask again.
+    Where `needs` is not empty nothing else is asked for: read that live, and ask again.
     """
 
     stage: Stage
@@ -50,6 +51,11 @@ class Reconciliation:
     delete_job: bool = False  # The MPIJob itself goes (B5.6).
     requeue_after: timedelta | None = None  # None: only a change is news.
     needs: frozenset[Live] = frozenset()
+
+    @property
+    def fates(self) -> Mapping[Child, Fate]:
+        """What should become of each child in this stage."""
+        return {child: fate_of(child, self.stage) for child in Child}
 
 
 def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:

@@ -71,7 +71,8 @@ def fatal(case: Case) -> Pod | None:
 
 def replaceable(case: Case) -> tuple[tuple[Pod, ...], datetime | None]:
     """Return the workers to delete now, and when the next one may be."""
-    now, later = [], []
+    now: list[Pod] = []
+    later: list[datetime] = []
     for pod in failed_workers(case):
         if counts_as_failure(pod) and pod.failure is None:
             continue

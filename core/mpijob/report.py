@@ -77,8 +77,8 @@ def _active(case: Case, status: JobStatus) -> JobStatus:
     if status.is_true(ConditionType.SUSPENDED):
         said = false(ConditionType.SUSPENDED, Reason.RESUMED, "MPIJob resumed")
         status = with_condition(status, said, case.now)
-    said = _running(case, status.condition(ConditionType.RUNNING))
-    return with_condition(status, said, case.now) if said else status
+    running = _running(case, status.condition(ConditionType.RUNNING))
+    return status if running is None else with_condition(status, running, case.now)
 
 
 def _running(case: Case, old: Condition | None) -> Condition | None:

@@ -7,9 +7,8 @@ overhead. Unlike mpi-operator: it adds up `containers` alone.
 
 from collections.abc import Iterable, Mapping
 
-from mpijob.job import Manifest
+from mpijob.loose import Manifest, mapping, mappings
 from mpijob.quantities import nano, total
-from mpijob.wire import mapping
 
 Request = dict[str, object]
 
@@ -43,8 +42,7 @@ def limits(spec: Manifest) -> Request:
 
 
 def _containers(spec: Manifest, key: str) -> Iterable[Manifest]:
-    values = spec.get(key)
-    return map(mapping, values) if isinstance(values, list) else ()
+    return mappings(spec.get(key))
 
 
 def _request(owner: Manifest) -> Request:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mpijob import names
-from mpijob.job import Manifest, MPIJob
+from mpijob.job import MPIJob
+from mpijob.loose import Manifest, count, integer, mapping, mappings, sequence, strings
 from mpijob.names import Ref
 from mpijob.observed import (
     NOBODY,
@@ -22,7 +23,7 @@ from mpijob.observed import (
     Thing,
     Unreadable,
 )
-from mpijob.wire import count, mapping, strings, time_of
+from mpijob.wire import time_of
 from mpijob.world import KUBERNETES, VOLCANO
 
 
@@ -88,9 +89,7 @@ def unreadable(value: Manifest, message: str) -> Unreadable:
 
 def owner(metadata: Manifest) -> Owner:
     """Return the controller of an object."""
-    references = metadata.get("ownerReferences")
-    for value in references if isinstance(references, list) else ():
-        reference = mapping(value)
+    for reference in mappings(metadata.get("ownerReferences")):
         if reference.get("controller") is True:
             entry = strings(reference)
             return Owner(
@@ -127,9 +126,7 @@ def _ref(value: Manifest) -> Ref:
 
 
 def _applied(metadata: Manifest) -> frozenset[str]:
-    managers = metadata.get("managedFields")
-    for value in managers if isinstance(managers, list) else ():
-        entry = mapping(value)
+    for entry in mappings(metadata.get("managedFields")):
         if entry.get("manager") == names.OPERATOR and entry.get("operation") == "Apply":
             fields = mapping(mapping(entry.get("fieldsV1")).get("f:spec"))
             return frozenset(key.removeprefix("f:") for key in fields)
@@ -160,8 +157,7 @@ def launcher_job(value: Manifest) -> LauncherJob:
 
 def _job_conditions(values: object) -> dict[str, JobCondition]:
     result: dict[str, JobCondition] = {}
-    for value in values if isinstance(values, list) else ():
-        entry = strings(value)
+    for entry in map(strings, sequence(values)):
         if entry.get("status") == "True":
             result[entry.get("type", "")] = JobCondition(
                 entry.get("reason", ""),
@@ -208,9 +204,7 @@ _DIGITS: Final = 10
 
 
 def _true_conditions(values: object) -> frozenset[str]:
-    if not isinstance(values, list):
-        return frozenset()
-    entries = [strings(value) for value in values]
+    entries = map(strings, sequence(values))
     return frozenset(e.get("type", "") for e in entries if e.get("status") == "True")
 
 
@@ -230,28 +224,25 @@ def _scheduler(
 
 
 def _ended(spec: Manifest, status: Manifest) -> tuple[Ended, ...]:
-    containers = spec.get("containers")
-    first = (
-        mapping(containers[0]) if isinstance(containers, list) and containers else {}
-    )
-    main = first.get("name")
+    main = next((c.get("name") for c in mappings(spec.get("containers"))), None)
     result: list[Ended] = []
     for key in ("initContainerStatuses", "containerStatuses"):
-        values = status.get(key)
-        for value in values if isinstance(values, list) else ():
-            state = mapping(mapping(value).get("state")).get("terminated")
-            name = strings(value).get("name", "")
-            if isinstance(state, Mapping):
-                result.append(_ending(name, state, main=name == main and key[0] == "c"))
+        for value in mappings(status.get(key)):
+            state = mapping(value.get("state"))
+            name, is_main = value.get("name"), value.get("name") == main
+            if "terminated" in state:
+                ended = mapping(state["terminated"])
+                is_main = is_main and key == "containerStatuses"
+                result.append(_ending(str(name), ended, main=is_main))
     return tuple(result)
 
 
 def _ending(name: str, state: Manifest, *, main: bool) -> Ended:
-    entry, code = strings(state), state.get("exitCode")
+    entry = strings(state)
     return Ended(
         container=name,
         main=main,
-        exit_code=code if type(code) is int else None,
+        exit_code=integer(state.get("exitCode")),
         signal=count(state.get("signal")),
         reason=entry.get("reason", ""),
         message=entry.get("message", ""),

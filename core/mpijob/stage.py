@@ -56,7 +56,7 @@ class Stage(enum.Enum):
 
 Question = Callable[[Case], bool]
 
-_OURS: Final = frozenset((None, "", names.MANAGED_BY))
+_OURS: Final = frozenset((None, names.MANAGED_BY))
 
 
 def managed_elsewhere(case: Case) -> bool:
@@ -144,7 +144,7 @@ def _result_on_its_way(case: Case) -> bool:
 
 
 def out_of_time(case: Case) -> bool:
-    """activeDeadlineSeconds have passed since it was started."""
+    """Its activeDeadlineSeconds have passed since it was started."""
     start, limit = (
         case.job.status.start_time,
         case.job.run_policy.active_deadline_seconds,

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
+
+from mpijob.loose import NOTHING
 
 
 class ConditionType(enum.StrEnum):
@@ -79,7 +81,7 @@ class JobStatus:
     start_time: datetime | None = None
     completion_time: datetime | None = None
     observed_generation: int | None = None
-    other: Mapping[str, Any] = field(factory=dict)
+    other: Mapping[str, Any] = NOTHING
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of a type, None where there is none."""

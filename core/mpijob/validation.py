@@ -6,14 +6,19 @@ template is the CRD's business, and `mpijob validate` adds it.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from mpijob import names, pods
 from mpijob.hostfile import discover_hosts, hostfile
-from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
+from mpijob.job import (
+    MPIJob,
+    ReplicaSpec,
+    RestartPolicy,
+    Role,
+)
+from mpijob.loose import mapping, mappings
 from mpijob.problems import Problem
-from mpijob.wire import mapping
 from mpijob.world import NO_GANG
 
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -168,7 +173,7 @@ def _worker(job: MPIJob) -> Iterator[Problem]:
 
 
 def _config_size(job: MPIJob) -> int:
-    """Return the bytes of the ConfigMap with every worker running; an estimate if vast."""
+    """Return the bytes of the ConfigMap with every worker running; 0 if plainly few."""
     line = 2 * len(names.worker(job, job.workers)) + 2 * len(names.domain(job, ""))
     if job.workers * line <= _CONFIG_MAP_BYTES // 2:
         return 0
@@ -183,14 +188,14 @@ def _template(
     """Check what our additions need of a template, and that they find room there."""
     spec = mapping(replica.template.get("spec"))
     path = f"{path}.template.spec"
-    containers = spec.get("containers")
-    if not isinstance(containers, list) or not containers:
+    containers = mappings(spec.get("containers"))
+    if not containers:
         yield Problem(f"{path}.containers", "must have at least one container")
         return
-    if not mapping(containers[0]):
+    if not containers[0]:
         yield Problem(f"{path}.containers[0]", "must be a container")
         return
-    for i, volume in _numbered(spec.get("volumes")):
+    for i, volume in enumerate(mappings(spec.get("volumes"))):
         if volume.get("name") in mounts:
             yield Problem(
                 f"{path}.volumes[{i}].name",
@@ -198,15 +203,10 @@ def _template(
                 "give the volume another name",
             )
     taken = set(mounts.values())
-    for i, mount in _numbered(mapping(containers[0]).get("volumeMounts")):
+    for i, mount in enumerate(mappings(containers[0].get("volumeMounts"))):
         place = mount.get("mountPath")
         if isinstance(place, str) and place.rstrip("/") in taken:
             yield Problem(
                 f"{path}.containers[0].volumeMounts[{i}].mountPath",
                 f"is {place}, and the operator mounts a volume there",
             )
-
-
-def _numbered(values: object) -> Iterable[tuple[int, dict[str, object]]]:
-    entries = values if isinstance(values, list) else []
-    return [(i, dict(mapping(entry))) for i, entry in enumerate(entries)]

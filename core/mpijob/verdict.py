@@ -10,7 +10,7 @@ from attrs import frozen
 from mpijob import conditions, stage
 from mpijob.case import Case
 from mpijob.failures import explain, newest
-from mpijob.observed import JobCondition
+from mpijob.observed import JobCondition, LauncherJob
 from mpijob.replacement import failure_count, fatal
 from mpijob.stage import Question
 from mpijob.status import Condition, ConditionType, Reason
@@ -44,8 +44,9 @@ def _launcher_succeeded(case: Case) -> Verdict:
 
 def _launcher_failed(case: Case) -> Verdict:
     launcher = case.roster.launcher
-    said = launcher.conditions if launcher else {}
-    told = said.get("Failed") or said.get("FailureTarget") or JobCondition()
+    said = launcher or LauncherJob("")
+    told = said.conditions.get("Failed") or said.conditions.get("FailureTarget")
+    told = told or JobCondition()
     pod = newest(case.roster.launchers)
     reason = told.reason or Reason.FAILED
     if reason == "BackoffLimitExceeded" and pod is not None and pod.reason:

@@ -14,10 +14,8 @@ from typing import Any, Final, TypeVar
 from attrs import asdict, frozen
 
 from mpijob.job import (
-    NOTHING,
     CleanPodPolicy,
     LauncherCreationPolicy,
-    Manifest,
     MPIImplementation,
     MPIJob,
     ReplicaSpec,
@@ -26,18 +24,27 @@ from mpijob.job import (
     RunPolicy,
     SchedulingPolicy,
 )
+from mpijob.loose import (
+    NOTHING,
+    Manifest,
+    count,
+    integer,
+    mapping,
+    sequence,
+    strings,
+)
 from mpijob.problems import Problem
 from mpijob.status import Condition, JobStatus, ReplicaStatus
 
 E = TypeVar("E", bound=enum.StrEnum)
 
-_TYPE_NAMES: Final = {
+_TYPE_NAMES: Final[dict[type, str]] = {
     bool: "a boolean",
     int: "an integer",
     float: "a number",
     str: "a string",
     list: "a list",
-    dict: "an object",
+    Mapping: "an object",
     type(None): "null",
 }
 
@@ -58,16 +65,6 @@ def text_of_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def mapping(value: object) -> Manifest:
-    """Return the value where it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else NOTHING
-
-
-def strings(value: object) -> dict[str, str]:
-    """Return the entries of an object whose values are strings."""
-    return {k: v for k, v in mapping(value).items() if isinstance(v, str)}
-
-
 @frozen
 class _Fields:
     """An object of the spec, its path, and the problems met so far."""
@@ -78,16 +75,17 @@ class _Fields:
 
     def _read(self, key: str, type_: type, what: str) -> Any:  # noqa: ANN401 - JSON.
         value = self.value.get(key)
-        if value is None or (
-            isinstance(value, type_)
-            and (type_ is bool or value is not True and value is not False)
-        ):
+        is_flag = value is True or value is False
+        if value is None or (isinstance(value, type_) and is_flag == (type_ is bool)):
             return value
         self._refuse(key, value, what)
         return None
 
     def _refuse(self, key: str, value: object, what: str) -> None:
-        found = _TYPE_NAMES.get(type(value), "something else")
+        names = (
+            name for type_, name in _TYPE_NAMES.items() if isinstance(value, type_)
+        )
+        found = next(names, "something else")
         path = f"{self.path}.{key}"
         self.problems.append(Problem(path, f"is {found}, and must be {what}"))
 
@@ -132,7 +130,6 @@ def decode(manifest: Manifest) -> MPIJob:
     roles = {role: _replica(replicas, role) for role in Role}
     unknown = [key for key in replicas.value if key not in _ROLE_NAMES]
     problems.extend(_unknown_role(replicas.path, str(key)) for key in unknown)
-    generation = metadata.get("generation")
     return MPIJob(
         name=_string(metadata, "name"),
         namespace=_string(metadata, "namespace") or "default",
@@ -152,7 +149,7 @@ def decode(manifest: Manifest) -> MPIJob:
         run_policy=_run_policy(spec.inner("runPolicy")),
         uid=_string(metadata, "uid"),
         resource_version=_string(metadata, "resourceVersion"),
-        generation=generation if type(generation) is int else 1,
+        generation=_or(integer(metadata.get("generation")), 1),
         created=time_of(metadata.get("creationTimestamp")),
         terminating=metadata.get("deletionTimestamp") is not None,
         annotations=strings(metadata.get("annotations")),
@@ -205,7 +202,7 @@ def _run_policy(fields: _Fields) -> RunPolicy:
         active_deadline_seconds=fields.integer("activeDeadlineSeconds"),
         backoff_limit=fields.integer("backoffLimit"),
         suspend=fields.flag("suspend"),
-        managed_by=fields._read("managedBy", str, "a string"),  # noqa: SLF001 - None and "" differ.
+        managed_by=fields.text("managedBy") or None,
         scheduling_policy=_scheduling_policy(fields.inner("schedulingPolicy")),
     )
 
@@ -233,23 +230,21 @@ _STATUS_FIELDS: Final = frozenset(
 
 def decode_status(status: Manifest) -> JobStatus:
     """Read `status`; what cannot be read counts as not written."""
-    conditions = status.get("conditions")
     replicas = mapping(status.get("replicaStatuses"))
-    generation = status.get("observedGeneration")
     return JobStatus(
-        conditions=_conditions(conditions if isinstance(conditions, list) else []),
+        conditions=_conditions(status.get("conditions")),
         launcher=_replica_status(replicas.get(Role.LAUNCHER.value)),
         worker=_replica_status(replicas.get(Role.WORKER.value)),
         start_time=time_of(status.get("startTime")),
         completion_time=time_of(status.get("completionTime")),
-        observed_generation=generation if type(generation) is int else None,
+        observed_generation=integer(status.get("observedGeneration")),
         other={k: v for k, v in status.items() if k not in _STATUS_FIELDS},
     )
 
 
-def _conditions(values: list[object]) -> tuple[Condition, ...]:
+def _conditions(values: object) -> tuple[Condition, ...]:
     result: dict[str, Condition] = {}
-    for value in values:
+    for value in sequence(values):
         entry = strings(value)
         if (type_ := entry.get("type")) and type_ not in result:
             result[type_] = Condition(
@@ -266,17 +261,13 @@ def _conditions(values: list[object]) -> tuple[Condition, ...]:
 def _replica_status(value: object) -> ReplicaStatus | None:
     if not isinstance(value, Mapping):
         return None
+    counts = mapping(value)  # pyright: ignore[reportUnknownArgumentType] - JSON.
     return ReplicaStatus(
-        active=count(value.get("active")),
-        succeeded=count(value.get("succeeded")),
-        failed=count(value.get("failed")),
-        selector=strings(value).get("selector", ""),
+        active=count(counts.get("active")),
+        succeeded=count(counts.get("succeeded")),
+        failed=count(counts.get("failed")),
+        selector=strings(counts).get("selector", ""),
     )
-
-
-def count(value: object) -> int:
-    """Return a count, 0 where it is none."""
-    return value if type(value) is int and value > 0 else 0
 
 
 def encode_status(status: JobStatus) -> dict[str, Any]:

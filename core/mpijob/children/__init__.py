@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One module a child: from the job to a manifest (B2). Call them through this package."""
+"""One module a child: from the job to a manifest (B2). Call them through here."""
 
 from mpijob.children.config_map import config_map
 from mpijob.children.launcher import launcher

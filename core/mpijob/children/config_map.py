@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from mpijob import names
 from mpijob.hostfile import discover_hosts, hostfile
-from mpijob.job import Manifest, MPIJob
+from mpijob.job import MPIJob
+from mpijob.loose import Manifest
 
 
 def config_map(

@@ -5,14 +5,13 @@ from typing import Final
 
 from mpijob import names, pods
 from mpijob.job import (
-    Manifest,
     MPIImplementation,
     MPIJob,
     ReplicaSpec,
     RestartPolicy,
     Role,
 )
-from mpijob.wire import mapping
+from mpijob.loose import Manifest
 
 _HOSTFILE: Final = f"{names.CONFIG_PATH}/{names.HOSTFILE}"
 _SSH_ARGUMENTS: Final = "-o ConnectionAttempts=10"
@@ -122,7 +121,7 @@ def _config_volume(job: MPIJob) -> Manifest:
 
 
 def _failure_policy(replica: ReplicaSpec) -> Manifest:
-    name = mapping(pods.containers(replica)[0]).get("name")
+    name = pods.containers(replica)[0].get("name")
     rules = [
         {
             "action": action,

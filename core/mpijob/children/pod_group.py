@@ -2,7 +2,8 @@
 """The PodGroup, in each gang scheduler's own terms (B7.1, B7.6)."""
 
 from mpijob import gang, names
-from mpijob.job import API_VERSION, KIND, Manifest, MPIJob
+from mpijob.job import API_VERSION, KIND, MPIJob
+from mpijob.loose import Manifest
 from mpijob.world import KUBERNETES, VOLCANO, World
 
 # The one template of a Workload: all pods of a job are one gang.

@@ -4,7 +4,8 @@
 from typing import Final
 
 from mpijob import names
-from mpijob.job import Manifest, MPIJob
+from mpijob.job import MPIJob
+from mpijob.loose import Manifest
 
 # Whoever creates the Secret puts the key pair under these keys of `data`. The core has
 # no chance to make one from, and a plan must never show one.

@@ -2,7 +2,8 @@
 """The headless Service, which gives the pods their DNS names."""
 
 from mpijob import names
-from mpijob.job import Manifest, MPIJob
+from mpijob.job import MPIJob
+from mpijob.loose import Manifest
 
 
 def service(job: MPIJob) -> Manifest:

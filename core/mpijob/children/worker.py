@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from mpijob import names, pods
-from mpijob.job import Manifest, MPIJob, ReplicaSpec, Role
-from mpijob.wire import mapping
+from mpijob.job import MPIJob, ReplicaSpec, Role
+from mpijob.loose import Manifest, mapping, sequence
 
 _SSHD: Final = ("/usr/sbin/sshd", "-De")
 
@@ -52,7 +52,7 @@ def workers(
 def _spec(
     job: MPIJob, replica: ReplicaSpec, scheduler: str, cluster_domain: str
 ) -> Manifest:
-    given = mapping(pods.containers(replica)[0])
+    given = pods.containers(replica)[0]
     fields: dict[str, object] = {}
     if not given.get("command") and not given.get("args"):
         fields["command"] = list(_SSHD)
@@ -80,10 +80,7 @@ def _spec(
 
 def _dns_config(job: MPIJob, replica: ReplicaSpec, cluster_domain: str) -> Manifest:
     given = mapping(mapping(replica.template.get("spec")).get("dnsConfig"))
-    searches = given.get("searches")
-    domains = list(searches) if isinstance(searches, list) else []
+    domains = sequence(given.get("searches"))
     # Unlike mpi-operator: the domain of the cluster, not always cluster.local (B2.1).
     ours = names.domain(job, cluster_domain or _CLUSTER_DOMAIN)
-    if ours not in domains:
-        domains.append(ours)
-    return {**given, "searches": domains}
+    return {**given, "searches": domains if ours in domains else [*domains, ours]}
