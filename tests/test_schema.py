@@ -99,7 +99,8 @@ SPEC: Final = {
             "type": "object",
             "x-kubernetes-preserve-unknown-fields": True,
         },
-        "maybe": {"type": "string", "nullable": True, "enum": ["a"]},
+        "maybe": {"type": "string", "nullable": True},
+        "rather": {"type": "string", "nullable": True, "enum": ["a"]},
         "amount": {**QUANTITY, "nullable": True},
         "free": {"x-kubernetes-preserve-unknown-fields": True, "nullable": True},
         "policy": {
@@ -212,9 +213,9 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         f'spec.implementation is "{"x" * 29}...", and must be OpenMPI or Intel',
         "",
     ),
-    "a value where null is another": (
-        job(maybe="b"),
-        'spec.maybe is "b", and must be a',
+    "null that the enum does not name": (
+        job(rather=None),
+        "spec.rather is null, and must be a",
         "",
     ),
     "no quantity": (
@@ -369,11 +370,21 @@ def test_no_value_that_may_be_a_secret_is_shown() -> None:
     assert "hunter2" not in shown
 
 
-def test_items_of_the_wrong_type_have_no_name_to_repeat() -> None:
-    problems = SCHEMA.problems_of(with_container(env=["a", "a"]))
+def test_a_wrong_type_is_no_word_of_the_list_either() -> None:
+    problems = SCHEMA.problems_of(job(implementation={"a": 1}))
+    assert sorted(map(str, problems)) == [
+        "spec.implementation is an object, and must be OpenMPI or Intel",
+        "spec.implementation is an object, and must be text",
+    ]
+
+
+def test_items_without_a_name_have_none_to_repeat() -> None:
+    problems = SCHEMA.problems_of(with_container(env=["a", "a", {}, {}]))
     assert [problem.path for problem in problems] == [
         "spec.containers[0].env[0]",
         "spec.containers[0].env[1]",
+        "spec.containers[0].env[2].name",
+        "spec.containers[0].env[3].name",
     ]
 
 

@@ -98,8 +98,10 @@ def json_schema(open_api: OpenApi) -> dict[str, Any]:
         fields: OpenApi = open_api["properties"]
         schema["properties"] = {key: json_schema(fields[key]) for key in fields}
     _limit(schema, open_api)
-    if open_api.get("nullable"):
-        _allow_null(schema)
+    if open_api.get("nullable") and "type" in schema:
+        # An enum has to name null itself, says the API server.
+        types = schema["type"]
+        schema["type"] = [*([types] if isinstance(types, str) else types), "null"]
     return schema
 
 
@@ -113,15 +115,6 @@ def _limit(schema: dict[str, Any], open_api: OpenApi) -> None:
         exclusive = f"exclusive{limit.capitalize()}"
         if open_api.get(exclusive):
             schema[exclusive] = schema.pop(limit)
-
-
-def _allow_null(schema: dict[str, Any]) -> None:
-    if isinstance(schema.get("type"), str):
-        schema["type"] = [schema["type"], "null"]
-    elif "type" in schema:
-        schema["type"] = [*schema["type"], "null"]
-    if "enum" in schema:
-        schema["enum"] = [*schema["enum"], None]
 
 
 def _shown(value: object) -> str:
@@ -244,7 +237,9 @@ def _identity(item: object, keys: tuple[str, ...]) -> object:
     if not isinstance(item, Mapping):
         return None
     fields = cast("Mapping[str, object]", item)
-    return json.dumps([fields.get(key) for key in keys], sort_keys=True)
+    if not all(key in fields for key in keys):
+        return None  # A key without a default is required, and missed elsewhere.
+    return json.dumps([fields[key] for key in keys], sort_keys=True)
 
 
 def _repeats(path: Path, schema: OpenApi, items: list[object]) -> Iterator[Problem]:
@@ -326,7 +321,11 @@ class Schema:
         return cast("Mapping[str, object]", _with_defaults(self.open_api, value))
 
     def problems_of(self, value: Mapping[str, object]) -> tuple[Problem, ...]:
-        """Return all that the API server would refuse the object for, CEL left out."""
+        """Return all that the API server would refuse the object for, CEL left out.
+
+        One difference is left: where an object must have so many entries, unknown ones
+        count here, while the API server has dropped them by then.
+        """
         stored = self.with_defaults(value)
         found = dict.fromkeys(self._faults(stored))
         for path, schema, inner in _walk(self.open_api, stored):
