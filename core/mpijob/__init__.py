@@ -5,22 +5,21 @@ answer = reconcile(job, observed, world)
 steps = plan(job, observed, answer)
 """
 
-from mpijob.events import Event
-from mpijob.family import Desired, Policy, Touch, Unwanted
-from mpijob.job import MPIJob
-from mpijob.observed import Live, Observed, Refusal
-from mpijob.plan import (
-    HOLDS,
+from mpijob.actions import (
     Action,
     Apply,
     Confirm,
     Create,
     Delete,
-    Emit,
-    Plan,
+    Desired,
+    Event,
+    Keep,
+    Touch,
     WriteStatus,
-    plan,
 )
+from mpijob.job import MPIJob
+from mpijob.observed import Live, Observed, Refusal
+from mpijob.plan import HOLDS, Plan, plan
 from mpijob.problems import Problem
 from mpijob.reconcile import Reconciliation, reconcile
 from mpijob.wire import decode, encode_status
@@ -34,20 +33,18 @@ __all__ = [
     "Create",
     "Delete",
     "Desired",
-    "Emit",
     "Event",
+    "Keep",
     "Live",
     "MPIJob",
     "Observed",
     "Plan",
-    "Policy",
     "PriorityClass",
     "Problem",
     "Reconciliation",
     "Refusal",
     "Settings",
     "Touch",
-    "Unwanted",
     "World",
     "WriteStatus",
     "decode",

@@ -8,8 +8,7 @@ written. A crash in between loses the event, and never the status.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from attrs import frozen
-
+from mpijob.actions import Event
 from mpijob.case import Case
 from mpijob.edits import outdated
 from mpijob.failures import is_disruption
@@ -23,15 +22,6 @@ from mpijob.status import Condition, ConditionType, JobStatus, Reason
 
 NORMAL = "Normal"
 WARNING = "Warning"
-
-
-@frozen
-class Event:
-    """One Event about the MPIJob."""
-
-    type: str  # Normal or Warning.
-    reason: str
-    message: str
 
 
 def transitions(case: Case, stage: Stage, new: JobStatus) -> tuple[Event, ...]:

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The children that should be, those that should not, and the single fields between.
 
-Each desired child has a policy. What is made once is not described again: pods and a
-started Job cannot be changed, and Kueue writes to pods after us (B6.2).
+Rule: what is decided here is what, never when: `plan` puts it in order.
 """
 
-import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import frozen
-
 from mpijob import children, names
+from mpijob.actions import Apply, Create, Delete, Desired, Keep, Manager, Touch
 from mpijob.blocks import pods_held
 from mpijob.case import Case
 from mpijob.job import CleanPodPolicy
@@ -23,72 +20,6 @@ from mpijob.observed import LauncherJob, Pod, Thing
 from mpijob.replacement import numbers, replaceable
 from mpijob.stage import Stage
 from mpijob.world import KUBERNETES, NO_GANG
-
-
-class Policy(enum.Enum):
-    """How a desired child is kept."""
-
-    CREATE = "create"  # Made once, and then left as it is.
-    APPLY = "apply"  # Exactly these fields, by server-side apply, whenever they differ.
-
-
-POLICIES: Final[Mapping[Child, Policy]] = {
-    Child.WORKLOAD: Policy.CREATE,
-    Child.POD_GROUP: Policy.APPLY,
-    Child.SERVICE: Policy.APPLY,
-    Child.CONFIG_MAP: Policy.APPLY,
-    Child.SECRET: Policy.CREATE,
-    Child.WORKER: Policy.CREATE,
-    Child.LAUNCHER: Policy.CREATE,
-}
-
-
-@frozen
-class Desired:
-    """A child that should exist."""
-
-    child: Child
-    name: str
-    manifest: Manifest | None  # None: it exists, and is not described again.
-
-    @property
-    def policy(self) -> Policy:
-        """How it is kept."""
-        return POLICIES[self.child]
-
-
-@frozen
-class Unwanted:
-    """An object that should not exist, and how it is to go."""
-
-    ref: Ref
-    uid: str
-    resource_version: str  # Empty: the uid alone guards the deletion (B8.2).
-    propagation: str
-    why: str
-
-
-class Manager(enum.StrEnum):
-    """The field managers of single-field applies; one a purpose.
-
-    An apply under a manager removes what the manager applied before and does not
-    mention now, so no two purposes share one.
-    """
-
-    LABELS = "mpi-operator-labels"
-    FAILURE = "mpi-operator-failure"
-    SUSPEND = "mpi-operator-suspend"
-
-
-@frozen
-class Touch:
-    """One field of an object that is put as it should be, by an apply of it alone."""
-
-    manager: Manager
-    ref: Ref
-    uid: str
-    resource_version: str  # Empty: the uid alone guards it.
-    fields: Manifest  # Without apiVersion, kind and name.
 
 
 def desired(case: Case, stage: Stage) -> tuple[Desired, ...]:
@@ -103,43 +34,50 @@ def desired(case: Case, stage: Stage) -> tuple[Desired, ...]:
     return tuple(result)
 
 
-def _wanted(case: Case, child: Child) -> Iterator[Desired]:
-    job, world, roster = case.job, case.world, case.roster
-    domain = world.settings.cluster_domain
-    match child:
-        case Child.WORKLOAD:
-            if case.scheduler == KUBERNETES:
-                yield _once(case, child, children.workload(job, world))
-        case Child.POD_GROUP:
-            if case.scheduler != NO_GANG:
-                yield _group(case)
-        case Child.SERVICE:
-            yield Desired(child, names.service(job), children.service(job))
-        case Child.CONFIG_MAP:
-            manifest = children.config_map(job, running_workers(case), domain)
-            yield Desired(child, names.config_map(job), manifest)
-        case Child.SECRET:
-            there = Child.SECRET in roster.things
-            yield Desired(
-                child, names.secret(job), None if there else children.secret(job)
-            )
-        case Child.WORKER:
-            yield from _workers(case)
-        case Child.LAUNCHER:
-            yield from _launcher(case)
+def _wanted(case: Case, child: Child) -> Iterable[Desired]:
+    if child in (Child.WORKLOAD, Child.POD_GROUP):
+        return _group(case, child)
+    if child is Child.WORKER:
+        return _workers(case)
+    if child is Child.LAUNCHER:
+        return _launcher(case)
+    return (_thing_wanted(case, child),)
 
 
-def _once(case: Case, child: Child, manifest: Manifest) -> Desired:
-    there = any(g.ref.kind == child.value for g in case.roster.groups)
-    return Desired(child, names.service(case.job), None if there else manifest)
+def _thing_wanted(case: Case, child: Child) -> Desired:
+    there = case.roster.things.get(child)
+    if child is Child.SECRET:
+        # Made once: a second key pair would lock the launcher out of running workers.
+        return (
+            Keep(child, there.ref.name)
+            if there
+            else Create(child, children.secret(case.job))
+        )
+    if child is Child.SERVICE:
+        manifest = children.service(case.job)
+    else:
+        domain = case.world.settings.cluster_domain
+        manifest = children.config_map(case.job, running_workers(case), domain)
+    return Apply(child, manifest, there.uid if there else "")
 
 
-def _group(case: Case) -> Desired:
-    manifest = children.pod_group(case.job, case.scheduler, case.world)
-    # The gang of v1alpha2 cannot be changed once it is made.
-    if manifest["apiVersion"] == "scheduling.k8s.io/v1alpha2":
-        return _once(case, Child.POD_GROUP, manifest)
-    return Desired(Child.POD_GROUP, names.service(case.job), manifest)
+def _group(case: Case, child: Child) -> Iterator[Desired]:
+    """Yield the group, and what Kubernetes' own scheduler wants beside it.
+
+    A Workload cannot be changed, nor a PodGroup before v1beta1.
+    """
+    job, world, scheduler = case.job, case.world, case.scheduler
+    there = next((g for g in case.roster.groups if g.ref.kind == child.value), None)
+    fixed = child is Child.WORKLOAD or world.settings.workload_api == "v1alpha2"
+    if scheduler == NO_GANG or (child is Child.WORKLOAD and scheduler != KUBERNETES):
+        return
+    if scheduler == KUBERNETES and fixed and there:
+        yield Keep(child, there.ref.name)
+    elif child is Child.WORKLOAD:
+        yield Create(child, children.workload(job, world))
+    else:
+        manifest = children.pod_group(job, scheduler, world)
+        yield Apply(child, manifest, there.uid if there else "")
 
 
 def running_workers(case: Case) -> list[int]:
@@ -152,22 +90,19 @@ def running_workers(case: Case) -> list[int]:
     ]
 
 
-def _workers(case: Case) -> Iterator[Desired]:
-    job, roster = case.job, case.roster
-    there = roster.workers
-    if pods_held(case):
-        missing: list[int] = []
-    else:
-        skip = there.keys() | roster.taken
-        missing = [index for index in range(job.workers) if index not in skip]
+def _workers(case: Case) -> list[Desired]:
+    job, roster, worker = case.job, case.roster, Child.WORKER
+    there, replicas = roster.workers, job.workers
+    kept: list[Desired] = [
+        Keep(worker, pod.name) for index, pod in there.items() if index < replicas
+    ]
+    if pods_held(case) or len(kept) == replicas:
+        return kept
+    taken = there.keys() | roster.taken
+    missing = [index for index in range(replicas) if index not in taken]
     domain = case.world.settings.cluster_domain
     made = children.workers(job, missing, case.scheduler, domain)
-    worker = Child.WORKER
-    for index, pod in there.items():
-        if index < job.workers:
-            yield Desired(worker, pod.name, None)
-    for manifest in made:
-        yield Desired(worker, manifest["metadata"]["name"], manifest)
+    return [*kept, *[Create(worker, manifest) for manifest in made]]
 
 
 def launcher_due(case: Case) -> bool:
@@ -179,31 +114,31 @@ def launcher_due(case: Case) -> bool:
 def _launcher(case: Case) -> Iterator[Desired]:
     job, replica = case.job, case.job.launcher
     if case.roster.launcher is not None:
-        yield Desired(Child.LAUNCHER, names.launcher(job), None)
+        yield Keep(Child.LAUNCHER, names.launcher(job))
     elif replica is not None and launcher_due(case) and not case.roster.launchers:
         manifest = children.launcher(job, replica, case.scheduler)
-        yield Desired(Child.LAUNCHER, names.launcher(job), manifest)
+        yield Create(Child.LAUNCHER, manifest)
 
 
 def _existing(case: Case, child: Child) -> Iterator[Desired]:
     roster = case.roster
     if child is Child.WORKER:
         for pod in (*roster.workers.values(), *roster.strays):
-            yield Desired(child, pod.name, None)
+            yield Keep(child, pod.name)
     elif child is Child.LAUNCHER:
         if roster.launcher is not None:
-            yield Desired(child, roster.launcher.name, None)
+            yield Keep(child, roster.launcher.name)
     elif child in (Child.POD_GROUP, Child.WORKLOAD):
         for group in roster.groups:
             if group.ref.kind == child.value:
-                yield Desired(child, group.ref.name, None)
+                yield Keep(child, group.ref.name)
     elif thing := roster.things.get(child):
-        yield Desired(child, thing.ref.name, None)
+        yield Keep(child, thing.ref.name)
 
 
-def unwanted(case: Case, stage: Stage) -> tuple[Unwanted, ...]:
+def unwanted(case: Case, stage: Stage) -> tuple[Delete, ...]:
     """Return what should go and is not going yet, in the order of the children."""
-    result: list[Unwanted] = []
+    result: list[Delete] = []
     for child in Child:
         fate = fate_of(child, stage)
         if fate is Fate.GONE:
@@ -224,7 +159,7 @@ _WHY: Final = {
 }
 
 
-def _all(case: Case, child: Child, why: str) -> Iterator[Unwanted]:
+def _all(case: Case, child: Child, why: str) -> Iterator[Delete]:
     roster = case.roster
     if child is Child.WORKER:
         for pod in (*roster.workers.values(), *roster.strays):
@@ -241,7 +176,7 @@ def _all(case: Case, child: Child, why: str) -> Iterator[Unwanted]:
         yield _thing(thing, why)
 
 
-def _surplus(case: Case) -> Iterator[Unwanted]:
+def _surplus(case: Case) -> Iterator[Delete]:
     """Yield the workers beyond the number asked for, and those to be replaced."""
     for index, pod in case.roster.workers.items():
         if index >= case.job.workers and not pod.terminating:
@@ -250,7 +185,7 @@ def _surplus(case: Case) -> Iterator[Unwanted]:
         yield _pod(case, pod, "it failed and is replaced")
 
 
-def _tidied(case: Case) -> Iterator[Unwanted]:
+def _tidied(case: Case) -> Iterator[Delete]:
     """Yield what cleanPodPolicy takes, and a launcher Job that we ended (B5.3)."""
     policy, roster = case.job.run_policy.clean_pod_policy, case.roster
     for pod in (*roster.workers.values(), *roster.strays):
@@ -268,19 +203,19 @@ def _tidied(case: Case) -> Iterator[Unwanted]:
         yield _job(case, job, "the job has ended before it did")
 
 
-def _pod(case: Case, pod: Pod, why: str) -> Unwanted:
+def _pod(case: Case, pod: Pod, why: str) -> Delete:
     ref = Ref("v1", "Pod", case.job.namespace, pod.name)
-    return Unwanted(ref, pod.uid, "", "Background", why)
+    return Delete(ref, pod.uid, "", "Background", why)
 
 
-def _job(case: Case, job: LauncherJob, why: str) -> Unwanted:
+def _job(case: Case, job: LauncherJob, why: str) -> Delete:
     # The API's own default for a Job is to orphan its pods: the launcher would run on.
     ref = Ref("batch/v1", "Job", case.job.namespace, job.name)
-    return Unwanted(ref, job.uid, job.resource_version, "Foreground", why)
+    return Delete(ref, job.uid, job.resource_version, "Foreground", why)
 
 
-def _thing(thing: Thing, why: str) -> Unwanted:
-    return Unwanted(thing.ref, thing.uid, "", "Background", why)
+def _thing(thing: Thing, why: str) -> Delete:
+    return Delete(thing.ref, thing.uid, "", "Background", why)
 
 
 def touches(case: Case, stage: Stage) -> tuple[Touch, ...]:

@@ -5,8 +5,8 @@ Rule: a template is never changed. What we add makes new mappings around the use
 own, which are shared (B1.4).
 """
 
-import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -29,9 +29,6 @@ from mpijob.world import KUBERNETES, NO_GANG, VOLCANO
 
 ROLE_VARIABLE: Final = "K_MPI_JOB_ROLE"
 
-# Enough of a SHA-256 to tell the templates of one job apart, and short to read.
-_HASH_DIGITS: Final = 16
-
 _OWNER_ONLY: Final = 0o600
 _OWNER_AND_GROUP: Final = 0o640
 
@@ -39,7 +36,8 @@ _OWNER_AND_GROUP: Final = 0o640
 def template_hash(job: MPIJob, replica: ReplicaSpec) -> str:
     """Return a hash of what a role's pods are made from (B4.9).
 
-    The order of keys is immaterial; the number of replicas does not count.
+    The order of keys is immaterial; the number of replicas does not count. 32 bits, as
+    in the pod-template-hash of a Deployment, tell the templates of one job apart.
     """
     parts = (
         replica.template,
@@ -50,7 +48,7 @@ def template_hash(job: MPIJob, replica: ReplicaSpec) -> str:
         job.run_launcher_as_worker,
     )
     data = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(data.encode()).hexdigest()[:_HASH_DIGITS]
+    return f"{zlib.crc32(data.encode()):08x}"
 
 
 def pod_metadata(

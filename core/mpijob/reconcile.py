@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from attrs import frozen
 
 from mpijob import family
+from mpijob.actions import Delete, Desired, Event, Touch
 from mpijob.blocks import blocks_of
 from mpijob.case import Case, case_of
 from mpijob.caveats import warnings_of
 from mpijob.edits import outdated
-from mpijob.events import Event, evictions, transitions
-from mpijob.family import Desired, Touch, Unwanted
+from mpijob.events import evictions, transitions
 from mpijob.job import MPIJob, Role
 from mpijob.lifetimes import Fate, fate_of
 from mpijob.names import Child
@@ -43,7 +43,7 @@ class Reconciliation:
     warnings: tuple[Problem, ...] = ()
     outdated: tuple[Role, ...] = ()  # Roles with pods of another template (B5.9).
     desired: tuple[Desired, ...] = ()
-    unwanted: tuple[Unwanted, ...] = ()
+    unwanted: tuple[Delete, ...] = ()
     touches: tuple[Touch, ...] = ()
     numbering: tuple[Touch, ...] = ()
     events: tuple[Event, ...] = ()  # After the status was written.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from attrs import asdict, frozen
+from attrs import asdict
 
 from mpijob.job import (
     CleanPodPolicy,
@@ -65,13 +65,13 @@ def text_of_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@frozen
 class _Fields:
     """An object of the spec, its path, and the problems met so far."""
 
-    value: Manifest
-    path: str
-    problems: list[Problem]
+    def __init__(self, value: Manifest, path: str, problems: list[Problem]) -> None:
+        self.value = value
+        self.path = path
+        self.problems = problems
 
     def _read(self, key: str, type_: type, what: str) -> Any:  # noqa: ANN401 - JSON.
         value = self.value.get(key)
