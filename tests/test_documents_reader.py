@@ -4,6 +4,7 @@
 YAML itself is in test_kubectl_yaml; here are files, folders, streams and Lists.
 """
 
+import builtins
 import io
 import json
 import os
@@ -263,9 +264,9 @@ def test_a_folder_or_file_that_refuses_is_told(
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "a.yaml").write_text(POD)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(builtins, "open", refuse)
     assert "a.yaml: cannot be read: permission denied" in str(only_error(tmp_path))
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
     assert "cannot be read: permission denied" in str(only_error(tmp_path))
 
 

@@ -12,12 +12,13 @@ from typing import Final
 
 Path = tuple[str | int, ...]
 
+# Patterns are compiled when first used: a start that meets no mistake needs none.
 # A key that needs no brackets. A label's key has dots and does.
-_WORD: Final = re.compile(r"[A-Za-z0-9_$-]+")
-_BARE: Final = re.compile(r'[^\x00-\x20\x7f"\[\]][^\x00-\x1f\x7f\[\]]*')
-_INDEX: Final = re.compile(r"[0-9]+")
-_PART: Final = re.compile(
-    r'\.?(?P<word>[^.\[\]]+)|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]|\[(?P<bare>[^\[\]]*)\]',
+_WORD: Final = r"[A-Za-z0-9_$-]+"
+_BARE: Final = r'[^\x00-\x20\x7f"\[\]][^\x00-\x1f\x7f\[\]]*'
+_INDEX: Final = r"[0-9]+"
+_PART: Final = (
+    r'\.?(?P<word>[^.\[\]]+)|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]|\[(?P<bare>[^\[\]]*)\]'
 )
 
 # What fits on a line of a terminal beside a file name and a path.
@@ -74,9 +75,9 @@ def _part_texts(path: Path) -> Iterator[str]:
     for part in path:
         if isinstance(part, int):
             yield f"[{part}]"
-        elif _WORD.fullmatch(part):
+        elif re.fullmatch(_WORD, part):
             yield f".{part}"
-        elif _BARE.fullmatch(part) and part.isprintable():
+        elif re.fullmatch(_BARE, part) and part.isprintable():
             yield f"[{part}]"
         else:
             yield f"[{json.dumps(part)}]"
@@ -94,8 +95,8 @@ def parse_path(text: str) -> Path:
 
 
 def _parts(text: str) -> Iterator[str | int]:
-    at = 0
-    while found := _PART.match(text, at):
+    part, at = re.compile(_PART), 0
+    while found := part.match(text, at):
         at = found.end()
         if found["word"] is not None:
             yield found["word"]
@@ -103,4 +104,4 @@ def _parts(text: str) -> Iterator[str | int]:
             yield json.loads(found["quoted"])
         else:
             bare = found["bare"]
-            yield int(bare) if _INDEX.fullmatch(bare) else bare
+            yield int(bare) if re.fullmatch(_INDEX, bare) else bare

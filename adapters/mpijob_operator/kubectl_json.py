@@ -13,10 +13,10 @@ from typing import Final, cast
 from mpijob_operator.kubectl_scalars import DEPTH_MAX, TOO_DEEP, Refused, number
 
 _SPACE: Final = re.compile(r"\s*")
-_JSON_ESCAPE: Final = re.compile(
+# Compiled where it is used, which is rare.
+_ESCAPE: Final = (
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
+    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|[^\n])"
 )
 
 # int() refuses more digits than 4,300; an int64 has 19 and a sign.
@@ -57,9 +57,7 @@ def _with_whole_characters(text: str) -> str:
     r"""Replace each lone half of a UTF-16 pair, as Go does; nothing can print one."""
     if "\\ud" not in text and "\\uD" not in text:
         return text
-    return _JSON_ESCAPE.sub(
-        lambda found: "\\ufffd" if found["lone"] else found[0], text
-    )
+    return re.sub(_ESCAPE, lambda found: "\\ufffd" if found["lone"] else found[0], text)
 
 
 def _is_deep(value: object) -> bool:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Final
 
-from attrs import frozen
 from yaml import events
 
 # A pod in a list is 12 levels deep, its managedFields 20. The limit is what a recursive
@@ -59,13 +58,14 @@ _TAGGED: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-@frozen
 class Refused(Exception):  # noqa: N818 - what it means; it never leaves the shell.
     """This text is not a document that kubectl reads, or one that we would."""
 
-    message: str  # Reads on from "FILE:LINE: ".
-    line: int = 1  # Counted from 1, in the text given.
-    hint: str = ""
+    def __init__(self, message: str, line: int = 1, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message  # Reads on from "FILE:LINE: ".
+        self.line = line  # Counted from 1, in the text given.
+        self.hint = hint
 
 
 def number(value: float) -> int | float:

@@ -19,10 +19,9 @@ the place in question.
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import yaml
-from attrs import define, field
 from yaml import events
 
 from mpijob_operator.field_path import Path, printable
@@ -34,6 +33,15 @@ from mpijob_operator.kubectl_scalars import (
     key_of,
     scalar_of,
 )
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class _Parser(Protocol):
+        """The part of a PyYAML loader that is used here, and that has no stub."""
+
+        def get_event(self) -> yaml.Event: ...
+
 
 # What aliases may add, in characters: twice the 1.5 MiB that etcd takes for an object.
 # A bomb of nine lines adds gigabytes.
@@ -99,12 +107,6 @@ def _not_yaml(error: yaml.YAMLError, text: str) -> NotYaml:
     return NotYaml(f"this is not YAML: {problem}", line, hint)
 
 
-class _Parser(Protocol):
-    """The part of a PyYAML loader that is used here, and that has no stub."""
-
-    def get_event(self) -> yaml.Event: ...
-
-
 # PyYAML has a C parser where libyaml was at hand when it was built.
 _LOADER: Final = cast(
     "Callable[[str], _Parser]", getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -133,31 +135,33 @@ _Mapping = dict[str, object]
 _MERGE: Final = object()
 
 
-@define
 class _Open:
     """A mapping or a list whose end has not been seen."""
 
-    value: _Mapping | list[object]
-    anchor: str | None
-    weight: int  # The builder's, when this began.
-    key: object = None  # The key that waits for its value.
-    merged: set[str] = field(factory=set[str])  # Keys that "<<" gave: may be replaced.
+    def __init__(
+        self, value: _Mapping | list[object], anchor: str | None, weight: int
+    ) -> None:
+        self.value = value
+        self.anchor = anchor
+        self.weight = weight  # The builder's, when this began.
+        self.key: object = None  # The key that waits for its value.
+        self.merged: set[str] = set()  # Keys that "<<" gave: they may be replaced.
 
 
 # An anchor whose value is not complete has no weight.
 _INCOMPLETE: Final = -1
 
 
-@define
 class _Builder:
-    text: str
-    root: object = None
-    open: list[_Open] = field(factory=list[_Open])
-    anchors: dict[str, tuple[object, int]] = field(
-        factory=dict[str, tuple[object, int]]
-    )
-    weight: int = 0  # Characters and nodes, if each alias were written out.
-    aliased: int = 0  # The part of the weight that aliases added.
+    """The value so far, and what of it is open."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.root: object = None
+        self.open: list[_Open] = []
+        self.anchors: dict[str, tuple[object, int]] = {}
+        self.weight = 0  # Characters and nodes, if each alias were written out.
+        self.aliased = 0  # The part of the weight that aliases added.
 
     def take(self, event: yaml.Event) -> None:
         if isinstance(event, events.ScalarEvent):

@@ -16,7 +16,6 @@ What JSON Schema cannot say, the list types of Kubernetes, is a walk over schema
 value side by side, as are unknown fields and defaults.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from functools import cached_property
@@ -135,6 +134,8 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 def _close(word: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - for a mistake only; it is not free.
+
     spelled = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), spelled, n=1)
     return f"did you mean {spelled[near[0]]}?" if near else ""
