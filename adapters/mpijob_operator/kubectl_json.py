@@ -4,10 +4,9 @@
 Unlike kubectl, a key given twice is refused, and depth is bounded.
 """
 
-import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, cast
 
 from mpijob_operator.kubectl_scalars import DEPTH_MAX, TOO_DEEP, Refused, number
@@ -18,6 +17,9 @@ _ESCAPE: Final = (
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|[^\n])"
 )
+
+# A number of fewer digits is an int64.
+_INT64_DIGITS: Final = 19
 
 # int() refuses more digits than 4,300; an int64 has 19 and a sign.
 _INT_DIGITS_MAX: Final = 20
@@ -31,6 +33,8 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _json_int(text: str) -> int | float:
+    if len(text) < _INT64_DIGITS:
+        return int(text)
     return number(int(text) if len(text) <= _INT_DIGITS_MAX else _json_float(text))
 
 
@@ -61,23 +65,19 @@ def _with_whole_characters(text: str) -> str:
 
 
 def _is_deep(value: object) -> bool:
+    """Return whether collections are nested too deep; a recursive reader cannot say."""
     level = [value]
     for _ in range(DEPTH_MAX):
-        children = [_children(item) for item in level]
-        level = [item for item in itertools.chain(*children) if _is_collection(item)]
+        inside: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                inside += cast("dict[str, object]", item).values()
+            elif isinstance(item, list):
+                inside += cast("list[object]", item)
+        level = [item for item in inside if isinstance(item, dict | list)]
         if not level:
             return False
     return True
-
-
-def _is_collection(value: object) -> bool:
-    return isinstance(value, dict | list)
-
-
-def _children(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return cast("dict[str, object]", value).values()
-    return cast("list[object]", value)
 
 
 def _not_json(error: ValueError | RecursionError) -> Refused:
