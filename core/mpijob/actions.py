@@ -6,8 +6,7 @@ table. Nothing here acts.
 """
 
 import enum
-
-from attrs import frozen
+from typing import NamedTuple
 
 from mpijob.job import API_VERSION, KIND, MPIJob
 from mpijob.loose import Manifest
@@ -15,8 +14,7 @@ from mpijob.names import Child, Ref
 from mpijob.status import JobStatus
 
 
-@frozen
-class Keep:
+class Keep(NamedTuple):
     """A child that exists, is to stay, and is not described again.
 
     Pods and a started Job cannot be changed, and Kueue writes to pods after us (B6.2).
@@ -31,8 +29,7 @@ class Keep:
         return
 
 
-@frozen
-class Create:
+class Create(NamedTuple):
     """A child to be made once; refused where its name exists."""
 
     child: Child
@@ -44,8 +41,7 @@ class Create:
         return str(self.manifest["metadata"]["name"])
 
 
-@frozen
-class Apply:
+class Apply(NamedTuple):
     """A child of exactly these fields, by server-side apply whenever they differ."""
 
     child: Child
@@ -74,8 +70,7 @@ class Manager(enum.StrEnum):
     SUSPEND = "mpi-operator-suspend"
 
 
-@frozen
-class Touch:
+class Touch(NamedTuple):
     """One field of an object put as it should be, by an apply of it alone."""
 
     manager: Manager
@@ -85,8 +80,7 @@ class Touch:
     fields: Manifest  # Without apiVersion, kind and name.
 
 
-@frozen
-class Delete:
+class Delete(NamedTuple):
     """This very object is to go."""
 
     ref: Ref
@@ -96,8 +90,7 @@ class Delete:
     why: str
 
 
-@frozen
-class WriteStatus:
+class WriteStatus(NamedTuple):
     """Replace the status of the MPIJob as it was when we decided."""
 
     ref: Ref
@@ -106,8 +99,7 @@ class WriteStatus:
     status: JobStatus
 
 
-@frozen
-class Confirm:
+class Confirm(NamedTuple):
     """Read the MPIJob live: go on only if it is what we decided on (B8.2)."""
 
     ref: Ref
@@ -115,8 +107,7 @@ class Confirm:
     generation: int
 
 
-@frozen
-class Event:
+class Event(NamedTuple):
     """Record an Event about the MPIJob; what comes of it stops nothing."""
 
     type: str  # Normal or Warning.

@@ -2,8 +2,7 @@
 """What outside the job keeps a child from being what it should (B4.1 Blocked, B8.1)."""
 
 from collections.abc import Iterator
-
-from attrs import frozen
+from typing import NamedTuple
 
 from mpijob import names
 from mpijob.case import Case
@@ -26,8 +25,7 @@ HOLDING_PODS: frozenset[Child] = frozenset(
 )
 
 
-@frozen
-class Block:
+class Block(NamedTuple):
     """One obstacle: the reason of the condition, and a sentence."""
 
     reason: str

@@ -14,7 +14,6 @@ from mpijob.blocks import pods_held
 from mpijob.case import Case
 from mpijob.job import CleanPodPolicy
 from mpijob.lifetimes import Fate, fate_of
-from mpijob.loose import Manifest
 from mpijob.names import Child, Ref
 from mpijob.observed import LauncherJob, Pod, Thing
 from mpijob.replacement import numbers, replaceable
@@ -245,7 +244,8 @@ def _labels(case: Case) -> Iterator[Touch]:
         yield _label(ref, launcher.uid, labels)
     selector = names.selector(job)
     for pod in roster.workers.values():
-        if not pod.terminating and not _labelled(pod.labels, selector):
+        bare = any(pod.labels.get(key) != value for key, value in selector.items())
+        if bare and not pod.terminating:
             ref = Ref("v1", "Pod", job.namespace, pod.name)
             yield _label(ref, pod.uid, selector)
 
@@ -302,7 +302,7 @@ def numbering(case: Case, stage: Stage) -> tuple[Touch, ...]:
     """
     if fate_of(Child.WORKER, stage) is not Fate.WANT:
         return ()
-    by_name = {pod.name: pod for pod in case.roster.workers.values()}
+    by_name = {pod.name: pod for pod in case.roster.failed}
     result: list[Touch] = []
     for name, number in numbers(case).items():
         pod, ref = by_name[name], Ref("v1", "Pod", case.job.namespace, name)

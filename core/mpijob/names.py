@@ -6,9 +6,7 @@ All of it is upstream's, but for the annotations of ours in the last block.
 
 import enum
 from collections.abc import Mapping
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from mpijob.job import (
     API_VERSION,
@@ -59,8 +57,7 @@ class Child(enum.Enum):
     LAUNCHER = "launcher Job"
 
 
-@frozen
-class Ref:
+class Ref(NamedTuple):
     """Which object: the coordinates that a request needs."""
 
     api_version: str

@@ -8,7 +8,7 @@ same moment. Only what the core decides by is here; `sightings` reads it from JS
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import frozen
 
@@ -16,8 +16,7 @@ from mpijob.loose import NOTHING, Manifest
 from mpijob.names import Child, Ref
 
 
-@frozen
-class Owner:
+class Owner(NamedTuple):
     """The controller of an object, from the owner reference with `controller: true`."""
 
     kind: str = ""
@@ -28,8 +27,7 @@ class Owner:
 NOBODY = Owner()
 
 
-@frozen
-class Ended:
+class Ended(NamedTuple):
     """A container that ended, and how (`state.terminated` of its status)."""
 
     container: str
@@ -71,8 +69,7 @@ class Pod:
         return self.phase not in ("Succeeded", "Failed")
 
 
-@frozen
-class JobCondition:
+class JobCondition(NamedTuple):
     """A condition of a `batch/v1` Job that is True."""
 
     reason: str = ""
@@ -139,8 +136,7 @@ class Live(enum.Enum):
     LAUNCHER = "launcher Job"
 
 
-@frozen
-class Refusal:
+class Refusal(NamedTuple):
     """What the cluster answered when a child was last sent to it."""
 
     child: Child
@@ -149,8 +145,7 @@ class Refusal:
     message: str  # The cluster's words.
 
 
-@frozen
-class Unreadable:
+class Unreadable(NamedTuple):
     """An object of the job that could not be made sense of (B8.4)."""
 
     kind: str

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with a job, as values: a path and a sentence."""
 
-from attrs import frozen
+from typing import NamedTuple
 
 
-@frozen
-class Problem:
+class Problem(NamedTuple):
     """One mistake of the user's, where it is, and how to mend it.
 
     The path is spelled as the API server spells it, from the root of the object:

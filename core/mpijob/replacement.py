@@ -8,6 +8,7 @@ the status, then the pod is deleted. A crash between any two of these counts it 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from mpijob import names
 from mpijob.case import Case
 from mpijob.failures import SIGNAL_BASE, is_disruption, main_exit_code, replace_at
 from mpijob.job import RestartPolicy
@@ -20,8 +21,9 @@ def failed_workers(case: Case) -> Iterator[Pod]:
     One that Failed while it was being deleted, or that is not asked for any more,
     is neither counted nor replaced.
     """
-    for index, pod in case.roster.workers.items():
-        if pod.phase == "Failed" and not pod.terminating and index < case.job.workers:
+    for pod in case.roster.failed:
+        index = names.worker_index(case.job, pod.name)
+        if index is not None and index < case.job.workers:
             yield pod
 
 
@@ -33,8 +35,7 @@ def counts_as_failure(pod: Pod) -> bool:
 def failure_count(case: Case) -> int:
     """Return the failures numbered so far in this start."""
     recorded = case.job.status.worker.failed if case.job.status.worker else 0
-    seen = (p.failure or 0 for p in case.roster.workers.values() if not p.terminating)
-    return max((recorded, *seen))
+    return max(recorded, case.roster.numbered)
 
 
 def numbers(case: Case) -> Mapping[str, int]:

@@ -23,6 +23,8 @@ class Roster:
     """The observed objects, by what they are to the job."""
 
     workers: Mapping[int, Pod]  # Ours, by index, in the order of the index.
+    failed: tuple[Pod, ...]  # The workers that Failed and are not going yet.
+    numbered: int  # The largest number of a failure on a worker that stays (B4.9).
     strays: tuple[Pod, ...]  # Ours, but with a name of no worker.
     taken: frozenset[int]  # Workers whose name somebody else's pod has.
     launchers: tuple[Pod, ...]  # Pods of our launcher Job, of any attempt.
@@ -72,9 +74,13 @@ def roster_of(job: MPIJob, observed: Observed) -> Roster:
             taken.add(index)
     launcher = observed.launcher
     ours = launcher if launcher and is_ours(launcher.owner, job) else None
+    workers = {i: workers[i] for i in sorted(workers)}
+    staying = [pod for pod in workers.values() if not pod.terminating]
     seen = _things(observed)
     return Roster(
-        workers={i: workers[i] for i in sorted(workers)},
+        workers=workers,
+        failed=tuple(pod for pod in staying if pod.phase == "Failed"),
+        numbered=max((pod.failure or 0 for pod in staying), default=0),
         strays=tuple(strays[name] for name in sorted(strays)),
         taken=frozenset(taken - workers.keys()),
         launchers=tuple(launchers[name] for name in sorted(launchers)),

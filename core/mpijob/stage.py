@@ -25,9 +25,7 @@ at the launcher Job, whose result would win (B5.2).
 import enum
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from mpijob import names
 from mpijob.case import Case
@@ -228,8 +226,7 @@ ENDED_BY_US: Final[frozenset[Question]] = frozenset(
 )
 
 
-@frozen
-class Standing:
+class Standing(NamedTuple):
     """A stage, and the question that decided it."""
 
     stage: Stage

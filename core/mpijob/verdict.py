@@ -3,9 +3,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from mpijob import conditions, stage
 from mpijob.case import Case
@@ -16,8 +14,7 @@ from mpijob.stage import Question
 from mpijob.status import Condition, ConditionType, Reason
 
 
-@frozen
-class Verdict:
+class Verdict(NamedTuple):
     """The terminal condition, and the completionTime that goes with it."""
 
     condition: Condition

@@ -2,7 +2,7 @@
 """What the core cannot know by itself: the time, the settings, the priority classes."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import frozen
 
@@ -27,8 +27,7 @@ class Settings:
     observed_generation: bool = True
 
 
-@frozen
-class PriorityClass:
+class PriorityClass(NamedTuple):
     """A `scheduling.k8s.io/v1` PriorityClass, as far as it counts (B7.4)."""
 
     name: str
