@@ -66,15 +66,15 @@ def _with_whole_characters(text: str) -> str:
 
 def _is_deep(value: object) -> bool:
     """Return whether collections are nested too deep; a recursive reader cannot say."""
-    level = [value]
+    level: list[object] = [value]
     for _ in range(DEPTH_MAX):
         inside: list[object] = []
         for item in level:
             if isinstance(item, dict):
                 inside += cast("dict[str, object]", item).values()
-            elif isinstance(item, list):
+            else:
                 inside += cast("list[object]", item)
-        level = [item for item in inside if isinstance(item, dict | list)]
+        level = [one for one in inside if isinstance(one, dict | list)]
         if not level:
             return False
     return True

@@ -308,8 +308,10 @@ class Schema:
 
     @cached_property
     def _validator(self) -> "Draft202012Validator":
-        # Here, because `plan` needs defaults only, and the import takes 25 ms.
-        from jsonschema_rs import Draft202012Validator  # noqa: PLC0415
+        # `plan` needs defaults only.
+        from jsonschema_rs import (  # noqa: PLC0415 - the import takes 25 ms.
+            Draft202012Validator,
+        )
 
         return Draft202012Validator(self._json_schema)
 
