@@ -15,13 +15,7 @@ from mpijob.verdict import problems_message
 
 # Somebody else's object of one of these names would be used by every pod of ours.
 HOLDING_PODS: frozenset[Child] = frozenset(
-    (
-        Child.WORKLOAD,
-        Child.POD_GROUP,
-        Child.SERVICE,
-        Child.CONFIG_MAP,
-        Child.SECRET,
-    )
+    (Child.WORKLOAD, Child.POD_GROUP, Child.SERVICE, Child.CONFIG_MAP, Child.SECRET)
 )
 
 

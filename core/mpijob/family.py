@@ -4,7 +4,7 @@
 Rule: what is decided here is what, never when: `plan` puts it in order.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,7 +29,7 @@ def desired(case: Case, stage: Stage) -> tuple[Desired, ...]:
         if fate is Fate.WANT and not case.roster.blocked(child):
             result.extend(_wanted(case, child))
         elif fate in (Fate.KEEP, Fate.STOP, Fate.TIDY):
-            result.extend(_existing(case, child))
+            result.extend(Keep(child, each.name) for each in case.roster.of(child))
     return tuple(result)
 
 
@@ -47,11 +47,8 @@ def _thing_wanted(case: Case, child: Child) -> Desired:
     there = case.roster.things.get(child)
     if child is Child.SECRET:
         # Made once: a second key pair would lock the launcher out of running workers.
-        return (
-            Keep(child, there.ref.name)
-            if there
-            else Create(child, children.secret(case.job))
-        )
+        manifest = children.secret(case.job)
+        return Keep(child, there.name) if there else Create(child, manifest)
     if child is Child.SERVICE:
         manifest = children.service(case.job)
     else:
@@ -71,7 +68,7 @@ def _group(case: Case, child: Child) -> Iterator[Desired]:
     if scheduler == NO_GANG or (child is Child.WORKLOAD and scheduler != KUBERNETES):
         return
     if scheduler == KUBERNETES and fixed and there:
-        yield Keep(child, there.ref.name)
+        yield Keep(child, there.name)
     elif child is Child.WORKLOAD:
         yield Create(child, children.workload(job, world))
     else:
@@ -105,34 +102,18 @@ def _workers(case: Case) -> list[Desired]:
 
 
 def launcher_due(case: Case) -> bool:
-    """Tell whether a launcher Job is to be made, once nothing of an old one is left."""
+    """Tell whether a launcher Job is to be made, and nothing of an old one is left."""
     held = pods_held(case) or case.roster.blocked(Child.LAUNCHER)
-    return case.roster.launcher is None and not held
+    return not (held or case.roster.launcher or case.roster.launchers)
 
 
 def _launcher(case: Case) -> Iterator[Desired]:
     job, replica = case.job, case.job.launcher
     if case.roster.launcher is not None:
         yield Keep(Child.LAUNCHER, names.launcher(job))
-    elif replica is not None and launcher_due(case) and not case.roster.launchers:
+    elif replica is not None and launcher_due(case):
         manifest = children.launcher(job, replica, case.scheduler)
         yield Create(Child.LAUNCHER, manifest)
-
-
-def _existing(case: Case, child: Child) -> Iterator[Desired]:
-    roster = case.roster
-    if child is Child.WORKER:
-        for pod in (*roster.workers.values(), *roster.strays):
-            yield Keep(child, pod.name)
-    elif child is Child.LAUNCHER:
-        if roster.launcher is not None:
-            yield Keep(child, roster.launcher.name)
-    elif child in (Child.POD_GROUP, Child.WORKLOAD):
-        for group in roster.groups:
-            if group.ref.kind == child.value:
-                yield Keep(child, group.ref.name)
-    elif thing := roster.things.get(child):
-        yield Keep(child, thing.ref.name)
 
 
 def unwanted(case: Case, stage: Stage) -> tuple[Delete, ...]:
@@ -159,29 +140,18 @@ _WHY: Final = {
 
 
 def _all(case: Case, child: Child, why: str) -> Iterator[Delete]:
-    roster = case.roster
-    if child is Child.WORKER:
-        for pod in (*roster.workers.values(), *roster.strays):
-            if not pod.terminating:
-                yield _pod(case, pod, why)
-    elif child is Child.LAUNCHER:
-        if roster.launcher is not None and not roster.launcher.terminating:
-            yield _job(case, roster.launcher, why)
-    elif child in (Child.POD_GROUP, Child.WORKLOAD):
-        for group in roster.groups:
-            if group.ref.kind == child.value and not group.terminating:
-                yield _thing(group, why)
-    elif (thing := roster.things.get(child)) and not thing.terminating:
-        yield _thing(thing, why)
+    for each in case.roster.of(child):
+        if not each.terminating:
+            yield _deletion(case, each, why)
 
 
 def _surplus(case: Case) -> Iterator[Delete]:
     """Yield the workers beyond the number asked for, and those to be replaced."""
     for index, pod in case.roster.workers.items():
         if index >= case.job.workers and not pod.terminating:
-            yield _pod(case, pod, f"{case.job.workers} workers are asked for")
+            yield _deletion(case, pod, f"{case.job.workers} workers are asked for")
     for pod in replaceable(case)[0]:
-        yield _pod(case, pod, "it failed and is replaced")
+        yield _deletion(case, pod, "it failed and is replaced")
 
 
 def _tidied(case: Case) -> Iterator[Delete]:
@@ -192,29 +162,29 @@ def _tidied(case: Case) -> Iterator[Delete]:
             policy is CleanPodPolicy.RUNNING and pod.live
         )
         if takes and not pod.terminating:
-            yield _pod(case, pod, f"cleanPodPolicy is {policy}")
+            yield _deletion(case, pod, f"cleanPodPolicy is {policy}")
     job = roster.launcher
     if job is None or job.terminating:
         return
     if policy is CleanPodPolicy.ALL:
-        yield _job(case, job, f"cleanPodPolicy is {policy}")
+        yield _deletion(case, job, f"cleanPodPolicy is {policy}")
     elif not job.ending:
-        yield _job(case, job, "the job has ended before it did")
+        yield _deletion(case, job, "the job has ended before it did")
 
 
-def _pod(case: Case, pod: Pod, why: str) -> Delete:
-    ref = Ref("v1", "Pod", case.job.namespace, pod.name)
-    return Delete(ref, pod.uid, "", "Background", why)
+def _deletion(case: Case, each: Pod | LauncherJob | Thing, why: str) -> Delete:
+    ref = _ref(case, each)
+    if isinstance(each, LauncherJob):
+        # The API's own default for a Job is to orphan its pods: they would run on.
+        return Delete(ref, each.uid, each.resource_version, "Foreground", why)
+    return Delete(ref, each.uid, "", "Background", why)
 
 
-def _job(case: Case, job: LauncherJob, why: str) -> Delete:
-    # The API's own default for a Job is to orphan its pods: the launcher would run on.
-    ref = Ref("batch/v1", "Job", case.job.namespace, job.name)
-    return Delete(ref, job.uid, job.resource_version, "Foreground", why)
-
-
-def _thing(thing: Thing, why: str) -> Delete:
-    return Delete(thing.ref, thing.uid, "", "Background", why)
+def _ref(case: Case, each: Pod | LauncherJob | Thing) -> Ref:
+    if isinstance(each, Thing):
+        return each.ref
+    api = ("v1", "Pod") if isinstance(each, Pod) else ("batch/v1", "Job")
+    return Ref(*api, case.job.namespace, each.name)
 
 
 def touches(case: Case, stage: Stage) -> tuple[Touch, ...]:
@@ -234,33 +204,18 @@ _LABELLED: Final = frozenset(
 
 def _labels(case: Case) -> Iterator[Touch]:
     """Yield our labels for children of the job that lack them (B8.1)."""
-    job, roster = case.job, case.roster
-    labels = names.child_labels(job)
-    secret, launcher = roster.things.get(Child.SECRET), roster.launcher
-    if secret and not _labelled(_labels_of(secret), labels):
-        yield _label(secret.ref, secret.uid, labels)
-    if launcher and not launcher.terminating and not _labelled(launcher.labels, labels):
-        ref = Ref("batch/v1", "Job", job.namespace, launcher.name)
-        yield _label(ref, launcher.uid, labels)
-    selector = names.selector(job)
-    for pod in roster.workers.values():
-        bare = any(pod.labels.get(key) != value for key, value in selector.items())
-        if bare and not pod.terminating:
-            ref = Ref("v1", "Pod", job.namespace, pod.name)
-            yield _label(ref, pod.uid, selector)
-
-
-def _labels_of(thing: Thing) -> Mapping[str, str]:
-    labels: Mapping[str, str] = thing.manifest.get("metadata", {}).get("labels") or {}
-    return labels
-
-
-def _labelled(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return wanted.items() <= labels.items()
-
-
-def _label(ref: Ref, uid: str, labels: Mapping[str, str]) -> Touch:
-    return Touch(Manager.LABELS, ref, uid, "", {"metadata": {"labels": labels}})
+    labels, selector = names.child_labels(case.job), names.selector(case.job)
+    wanted = (
+        (Child.SECRET, labels),
+        (Child.LAUNCHER, labels),
+        (Child.WORKER, selector),
+    )
+    for child, ours in wanted:
+        fields = {"metadata": {"labels": ours}}
+        for each in case.roster.of(child):
+            lacks = {**each.labels, **ours} != each.labels
+            if lacks and not each.terminating:
+                yield Touch(Manager.LABELS, _ref(case, each), each.uid, "", fields)
 
 
 # Kueue suspends a launcher Job that it takes for one of its own. We answer, but not in
@@ -290,9 +245,9 @@ def _suspend(case: Case, stage: Stage) -> Touch | None:
 
 
 def _suspension(case: Case, job: LauncherJob, *, suspend: bool) -> Touch:
-    ref = Ref("batch/v1", "Job", case.job.namespace, job.name)
     fields = {"spec": {"suspend": suspend}}
-    return Touch(Manager.SUSPEND, ref, job.uid, job.resource_version, fields)
+    version = job.resource_version
+    return Touch(Manager.SUSPEND, _ref(case, job), job.uid, version, fields)
 
 
 def numbering(case: Case, stage: Stage) -> tuple[Touch, ...]:
@@ -302,11 +257,13 @@ def numbering(case: Case, stage: Stage) -> tuple[Touch, ...]:
     """
     if fate_of(Child.WORKER, stage) is not Fate.WANT:
         return ()
-    by_name = {pod.name: pod for pod in case.roster.failed}
-    result: list[Touch] = []
-    for name, number in numbers(case).items():
-        pod, ref = by_name[name], Ref("v1", "Pod", case.job.namespace, name)
-        fields = {"metadata": {"annotations": {names.FAILURE_NUMBER: str(number)}}}
-        touch = Touch(Manager.FAILURE, ref, pod.uid, pod.resource_version, fields)
-        result.append(touch)
-    return tuple(result)
+    return tuple(
+        Touch(
+            Manager.FAILURE,
+            _ref(case, pod),
+            pod.uid,
+            pod.resource_version,
+            {"metadata": {"annotations": {names.FAILURE_NUMBER: str(number)}}},
+        )
+        for pod, number in numbers(case)
+    )

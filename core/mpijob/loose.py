@@ -30,6 +30,12 @@ def strings(value: object) -> dict[str, str]:
     return {k: v for k, v in mapping(value).items() if isinstance(v, str)}
 
 
+def text(value: object, key: str) -> str:
+    """Return the string under a key of an object, empty where there is none."""
+    found = mapping(value).get(key)
+    return found if isinstance(found, str) else ""
+
+
 def integer(value: object) -> int | None:
     """Return the value where it is an integer; a boolean is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None

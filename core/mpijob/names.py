@@ -8,12 +8,7 @@ import enum
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from mpijob.job import (
-    API_VERSION,
-    KIND,
-    MPIJob,
-    Role,
-)
+from mpijob.job import API_VERSION, KIND, MPIJob, Role
 from mpijob.loose import Manifest
 from mpijob.world import KUBERNETES, VOLCANO
 

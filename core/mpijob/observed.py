@@ -123,10 +123,16 @@ class Thing:
     uid: str = ""
     resource_version: str = ""
     owner: Owner = NOBODY
+    labels: Mapping[str, str] = NOTHING
     terminating: bool = False
-    manifest: Manifest = NOTHING  # As seen; of a Secret the metadata only.
+    manifest: Manifest = NOTHING  # As seen; nothing of a Secret.
     # The fields of `spec` that our applies own, from managedFields.
     applied: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.ref.name
 
 
 class Live(enum.Enum):

@@ -11,20 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mpijob import names
-from mpijob.job import (
-    MPIJob,
-    ReplicaSpec,
-    RestartPolicy,
-    Role,
-)
-from mpijob.loose import (
-    NOTHING,
-    Manifest,
-    integer,
-    mapping,
-    mappings,
-    sequence,
-)
+from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
+from mpijob.loose import NOTHING, Manifest, integer, mapping, mappings, sequence
 from mpijob.world import KUBERNETES, NO_GANG, VOLCANO
 
 ROLE_VARIABLE: Final = "K_MPI_JOB_ROLE"

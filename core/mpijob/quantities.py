@@ -11,23 +11,8 @@ from typing import Final
 
 NANO: Final = 10**9
 
-_BINARY: Final = {
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-    "Pi": 2**50,
-    "Ei": 2**60,
-}
-_DECIMAL: Final = {
-    "": 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "P": 10**15,
-    "E": 10**18,
-}
+_BINARY: Final = {f"{c}i": 2 ** (10 * i) for i, c in enumerate("KMGTPE", 1)}
+_DECIMAL: Final = {c.strip(): 10 ** (3 * i) for i, c in enumerate(" kMGTPE")}
 _SMALL: Final = {"n": 10**9, "u": 10**6, "m": 10**3}
 
 # The API server stores no larger numbers; beyond, an exponent is a way to eat memory.

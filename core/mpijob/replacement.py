@@ -5,7 +5,7 @@ A failure of the worker's own is numbered by an annotation on the pod, then coun
 the status, then the pod is deleted. A crash between any two of these counts it once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
 from mpijob import names
@@ -38,20 +38,20 @@ def failure_count(case: Case) -> int:
     return max(recorded, case.roster.numbered)
 
 
-def numbers(case: Case) -> Mapping[str, int]:
-    """Return the numbers to write on workers that Failed, pod name -> number.
+def numbers(case: Case) -> tuple[tuple[Pod, int], ...]:
+    """Return the workers that Failed and have no number yet, each with the next.
 
     Not more than it takes to exceed the backoffLimit: the job ends there.
     """
     count = failure_count(case)
-    result: dict[str, int] = {}
+    result: list[tuple[Pod, int]] = []
     for pod in failed_workers(case):
         if count > case.job.backoff_limit:
             break
         if counts_as_failure(pod) and pod.failure is None:
             count += 1
-            result[pod.name] = count
-    return result
+            result.append((pod, count))
+    return tuple(result)
 
 
 def fatal(case: Case) -> Pod | None:

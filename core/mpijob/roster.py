@@ -38,6 +38,16 @@ class Roster:
         """Every pod of ours, launchers included."""
         return (*self.workers.values(), *self.strays, *self.launchers)
 
+    def of(self, child: Child) -> tuple[Pod | LauncherJob | Thing, ...]:
+        """Return our objects of a kind of child; of workers the strays too."""
+        if child is Child.WORKER:
+            return (*self.workers.values(), *self.strays)
+        if child is Child.LAUNCHER:
+            return (self.launcher,) if self.launcher else ()
+        if child in (Child.WORKLOAD, Child.POD_GROUP):
+            return tuple(g for g in self.groups if g.ref.kind == child.value)
+        return (self.things[child],) if child in self.things else ()
+
     @property
     def empty(self) -> bool:
         """Whether no pod and no launcher Job of the job is left (B6.1)."""

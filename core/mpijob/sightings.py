@@ -10,7 +10,17 @@ from typing import Final
 
 from mpijob import names
 from mpijob.job import MPIJob
-from mpijob.loose import Manifest, count, integer, mapping, mappings, sequence, strings
+from mpijob.loose import (
+    NOTHING,
+    Manifest,
+    count,
+    integer,
+    mapping,
+    mappings,
+    sequence,
+    strings,
+    text,
+)
 from mpijob.names import Ref
 from mpijob.observed import (
     NOBODY,
@@ -82,46 +92,33 @@ def _concerns(metadata: Manifest, job: MPIJob) -> bool:
 
 def unreadable(value: Manifest, message: str) -> Unreadable:
     """Say of an object that nothing could be made of it."""
-    metadata = strings(value.get("metadata"))
-    kind = strings(value).get("kind", "object")
-    return Unreadable(kind, metadata.get("name", "without a name"), message)
+    kind, name = text(value, "kind"), text(value.get("metadata"), "name")
+    return Unreadable(kind or "object", name or "without a name", message)
 
 
 def owner(metadata: Manifest) -> Owner:
     """Return the controller of an object."""
     for reference in mappings(metadata.get("ownerReferences")):
         if reference.get("controller") is True:
-            entry = strings(reference)
-            return Owner(
-                entry.get("kind", ""), entry.get("name", ""), entry.get("uid", "")
-            )
+            return Owner(*(text(reference, key) for key in ("kind", "name", "uid")))
     return NOBODY
 
 
 def thing(value: Manifest) -> Thing:
     """Read a Service, ConfigMap, Secret, PodGroup or Workload."""
     metadata = mapping(value.get("metadata"))
-    entry = strings(metadata)
-    is_secret = value.get("kind") == "Secret"
+    namespace = text(metadata, "namespace") or "default"
+    kind, name = text(value, "kind"), text(metadata, "name")
     return Thing(
-        ref=_ref(value),
-        uid=entry.get("uid", ""),
-        resource_version=entry.get("resourceVersion", ""),
+        ref=Ref(text(value, "apiVersion"), kind, namespace, name),
+        uid=text(metadata, "uid"),
+        resource_version=text(metadata, "resourceVersion"),
         owner=owner(metadata),
-        terminating=metadata.get("deletionTimestamp") is not None,
+        labels=strings(metadata.get("labels")),
+        terminating="deletionTimestamp" in metadata,
         # No key enters the memory of whoever decides (B8.5).
-        manifest={"metadata": metadata} if is_secret else value,
+        manifest=NOTHING if kind == "Secret" else value,
         applied=_applied(metadata),
-    )
-
-
-def _ref(value: Manifest) -> Ref:
-    entry, metadata = strings(value), strings(value.get("metadata"))
-    return Ref(
-        entry.get("apiVersion", ""),
-        entry.get("kind", ""),
-        metadata.get("namespace", "default"),
-        metadata.get("name", ""),
     )
 
 
@@ -137,21 +134,20 @@ def launcher_job(value: Manifest) -> LauncherJob:
     """Read a `batch/v1` Job."""
     metadata, status = mapping(value.get("metadata")), mapping(value.get("status"))
     spec = mapping(value.get("spec"))
-    entry = strings(metadata)
     template = mapping(mapping(spec.get("template")).get("metadata"))
     return LauncherJob(
-        name=entry.get("name", ""),
-        uid=entry.get("uid", ""),
-        resource_version=entry.get("resourceVersion", ""),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
+        resource_version=text(metadata, "resourceVersion"),
         owner=owner(metadata),
         labels=strings(metadata.get("labels")),
-        terminating=metadata.get("deletionTimestamp") is not None,
+        terminating="deletionTimestamp" in metadata,
         suspend=spec.get("suspend") is True,
         conditions=_job_conditions(status.get("conditions")),
         succeeded=count(status.get("succeeded")),
         failed=count(status.get("failed")),
         completion_time=time_of(status.get("completionTime")),
-        template_hash=strings(template.get("annotations")).get(names.TEMPLATE_HASH, ""),
+        template_hash=text(template.get("annotations"), names.TEMPLATE_HASH),
     )
 
 
@@ -159,9 +155,9 @@ def _job_conditions(values: object) -> dict[str, JobCondition]:
     result: dict[str, JobCondition] = {}
     for entry in map(strings, sequence(values)):
         if entry.get("status") == "True":
-            result[entry.get("type", "")] = JobCondition(
-                entry.get("reason", ""),
-                entry.get("message", ""),
+            result[text(entry, "type")] = JobCondition(
+                text(entry, "reason"),
+                text(entry, "message"),
                 time_of(entry.get("lastTransitionTime")),
             )
     return result
@@ -171,30 +167,29 @@ def pod(value: Manifest) -> Pod:
     """Read a pod; how its containers ended only where the pod Failed."""
     metadata, status = mapping(value.get("metadata")), mapping(value.get("status"))
     spec = mapping(value.get("spec"))
-    entry, said = strings(metadata), strings(status)
     annotations = strings(metadata.get("annotations"))
     labels = strings(metadata.get("labels"))
     true = _true_conditions(status.get("conditions"))
-    phase = said.get("phase", "Pending")
-    number = annotations.get(names.FAILURE_NUMBER, "")
+    phase = text(status, "phase") or "Pending"
+    number = text(annotations, names.FAILURE_NUMBER)
     return Pod(
-        name=entry.get("name", ""),
-        uid=entry.get("uid", ""),
-        resource_version=entry.get("resourceVersion", ""),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
+        resource_version=text(metadata, "resourceVersion"),
         owner=owner(metadata),
         labels=labels,
         phase=phase,
         ready="Ready" in true,
-        terminating=metadata.get("deletionTimestamp") is not None,
+        terminating="deletionTimestamp" in metadata,
         disrupted="DisruptionTarget" in true,
-        reason=said.get("reason", ""),
-        message=said.get("message", ""),
-        node=strings(spec).get("nodeName", ""),
-        created=time_of(entry.get("creationTimestamp")),
-        start_time=time_of(said.get("startTime")),
+        reason=text(status, "reason"),
+        message=text(status, "message"),
+        node=text(spec, "nodeName"),
+        created=time_of(metadata.get("creationTimestamp")),
+        start_time=time_of(status.get("startTime")),
         ended=_ended(spec, status) if phase == "Failed" else (),
         failure=int(number) if number.isdecimal() and len(number) < _DIGITS else None,
-        template_hash=annotations.get(names.TEMPLATE_HASH, ""),
+        template_hash=text(annotations, names.TEMPLATE_HASH),
         scheduler=_scheduler(spec, labels, annotations),
     )
 
@@ -214,12 +209,12 @@ def _scheduler(
     job = labels.get(names.JOB_NAME_LABEL)
     if job is None:
         return ""
-    if strings(spec.get("schedulingGroup")).get("podGroupName") == job:
+    if text(spec.get("schedulingGroup"), "podGroupName") == job:
         return KUBERNETES
     if annotations.get(names.VOLCANO_GROUP) == job:
         return VOLCANO
     if labels.get(names.SCHEDULER_PLUGINS_GROUP) == job:
-        return strings(spec).get("schedulerName", "")
+        return text(spec, "schedulerName")
     return ""
 
 
@@ -238,14 +233,13 @@ def _ended(spec: Manifest, status: Manifest) -> tuple[Ended, ...]:
 
 
 def _ending(name: str, state: Manifest, *, main: bool) -> Ended:
-    entry = strings(state)
     return Ended(
         container=name,
         main=main,
         exit_code=integer(state.get("exitCode")),
         signal=count(state.get("signal")),
-        reason=entry.get("reason", ""),
-        message=entry.get("message", ""),
-        started_at=time_of(entry.get("startedAt")),
-        finished_at=time_of(entry.get("finishedAt")),
+        reason=text(state, "reason"),
+        message=text(state, "message"),
+        started_at=time_of(state.get("startedAt")),
+        finished_at=time_of(state.get("finishedAt")),
     )

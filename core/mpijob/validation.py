@@ -11,12 +11,7 @@ from typing import Final
 
 from mpijob import names, pods
 from mpijob.hostfile import discover_hosts, hostfile
-from mpijob.job import (
-    MPIJob,
-    ReplicaSpec,
-    RestartPolicy,
-    Role,
-)
+from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
 from mpijob.loose import mapping, mappings
 from mpijob.problems import Problem
 from mpijob.world import NO_GANG

@@ -28,7 +28,8 @@ def whole_name(case: Case) -> str:
 
 def _failed(case: Case, reason: str, *sentences: str) -> Verdict:
     message = "; ".join(sentence for sentence in sentences if sentence)
-    return Verdict(conditions.true(ConditionType.FAILED, reason, message), case.now)
+    at = max(case.now, case.job.status.start_time or case.now)
+    return Verdict(conditions.true(ConditionType.FAILED, reason, message), at)
 
 
 def _launcher_succeeded(case: Case) -> Verdict:

@@ -32,6 +32,7 @@ from mpijob.loose import (
     mapping,
     sequence,
     strings,
+    text,
 )
 from mpijob.problems import Problem
 from mpijob.status import Condition, JobStatus, ReplicaStatus
@@ -86,8 +87,9 @@ class _Fields:
             name for type_, name in _TYPE_NAMES.items() if isinstance(value, type_)
         )
         found = next(names, "something else")
-        path = f"{self.path}.{key}"
-        self.problems.append(Problem(path, f"is {found}, and must be {what}"))
+        self.problems.append(
+            Problem(self._path(key), f"is {found}, and must be {what}")
+        )
 
     def integer(self, key: str) -> int | None:
         number: int | None = self._read(key, int, "an integer")
@@ -99,8 +101,8 @@ class _Fields:
     def text(self, key: str) -> str:
         return self._read(key, str, "a string") or ""
 
-    def choice(self, key: str, choices: type[E], default: E) -> E:
-        value = self.text(key)
+    def choice(self, key: str, default: E) -> E:
+        value, choices = self.text(key), type(default)
         if not value:
             return default
         try:
@@ -110,20 +112,22 @@ class _Fields:
             message = f"is {value!r:.80}, and must be one of {expected}"
             near = next((c for c in choices if c.lower() == value.lower()), None)
             hint = f"write {near}: upper and lower case count" if near else ""
-            self.problems.append(Problem(f"{self.path}.{key}", message, hint))
+            self.problems.append(Problem(self._path(key), message, hint))
             return default
 
     def inner(self, key: str) -> "_Fields":
         value = self._read(key, Mapping, "an object") or NOTHING
-        return _Fields(value, f"{self.path}.{key}", self.problems)
+        return _Fields(value, self._path(key), self.problems)
+
+    def _path(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
 
 
 def decode(manifest: Manifest) -> MPIJob:
     """Read an MPIJob; never fails, see `MPIJob.malformed`."""
     problems: list[Problem] = []
     metadata = mapping(manifest.get("metadata"))
-    spec = _Fields({"spec": manifest.get("spec")}, "", problems).inner("spec")
-    spec = _Fields(spec.value, "spec", problems)
+    spec = _Fields(manifest, "", problems).inner("spec")
     replicas = spec.inner("mpiReplicaSpecs")
     if "mpiReplicaSpecs" not in spec.value:
         problems.append(Problem(replicas.path, "is missing, and must name a Launcher"))
@@ -131,27 +135,23 @@ def decode(manifest: Manifest) -> MPIJob:
     unknown = [key for key in replicas.value if key not in _ROLE_NAMES]
     problems.extend(_unknown_role(replicas.path, str(key)) for key in unknown)
     return MPIJob(
-        name=_string(metadata, "name"),
-        namespace=_string(metadata, "namespace") or "default",
+        name=text(metadata, "name"),
+        namespace=text(metadata, "namespace") or "default",
         launcher=roles[Role.LAUNCHER],
         worker=roles[Role.WORKER],
         slots_per_worker=_or(spec.integer("slotsPerWorker"), 1),
         run_launcher_as_worker=spec.flag("runLauncherAsWorker"),
         ssh_auth_mount_path=spec.text("sshAuthMountPath") or "/root/.ssh",
         launcher_creation_policy=spec.choice(
-            "launcherCreationPolicy",
-            LauncherCreationPolicy,
-            LauncherCreationPolicy.AT_STARTUP,
+            "launcherCreationPolicy", LauncherCreationPolicy.AT_STARTUP
         ),
-        mpi_implementation=spec.choice(
-            "mpiImplementation", MPIImplementation, MPIImplementation.OPEN_MPI
-        ),
+        mpi_implementation=spec.choice("mpiImplementation", MPIImplementation.OPEN_MPI),
         run_policy=_run_policy(spec.inner("runPolicy")),
-        uid=_string(metadata, "uid"),
-        resource_version=_string(metadata, "resourceVersion"),
+        uid=text(metadata, "uid"),
+        resource_version=text(metadata, "resourceVersion"),
         generation=_or(integer(metadata.get("generation")), 1),
         created=time_of(metadata.get("creationTimestamp")),
-        terminating=metadata.get("deletionTimestamp") is not None,
+        terminating="deletionTimestamp" in metadata,
         annotations=strings(metadata.get("annotations")),
         labels=strings(metadata.get("labels")),
         status=decode_status(mapping(manifest.get("status"))),
@@ -170,11 +170,6 @@ def _unknown_role(path: str, key: str) -> Problem:
     )
 
 
-def _string(metadata: Manifest, key: str) -> str:
-    value = metadata.get(key)
-    return value if isinstance(value, str) else ""
-
-
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
 
@@ -186,7 +181,7 @@ def _replica(replicas: _Fields, role: Role) -> ReplicaSpec | None:
     default = RestartPolicy.ON_FAILURE if role is Role.LAUNCHER else RestartPolicy.NEVER
     return ReplicaSpec(
         template=fields.inner("template").value,
-        restart_policy=fields.choice("restartPolicy", RestartPolicy, default),
+        restart_policy=fields.choice("restartPolicy", default),
         # Unlike mpi-operator: a Worker without replicas counts 1, as its API text
         # says and as Kueue counts; upstream takes it for 0 and refuses it (B1.3).
         replicas=_or(fields.integer("replicas"), 1),
@@ -195,9 +190,7 @@ def _replica(replicas: _Fields, role: Role) -> ReplicaSpec | None:
 
 def _run_policy(fields: _Fields) -> RunPolicy:
     return RunPolicy(
-        clean_pod_policy=fields.choice(
-            "cleanPodPolicy", CleanPodPolicy, CleanPodPolicy.NONE
-        ),
+        clean_pod_policy=fields.choice("cleanPodPolicy", CleanPodPolicy.NONE),
         ttl_seconds_after_finished=fields.integer("ttlSecondsAfterFinished"),
         active_deadline_seconds=fields.integer("activeDeadlineSeconds"),
         backoff_limit=fields.integer("backoffLimit"),
@@ -217,14 +210,9 @@ def _scheduling_policy(fields: _Fields) -> SchedulingPolicy:
     )
 
 
+_TIMES: Final = ("startTime", "completionTime")
 _STATUS_FIELDS: Final = frozenset(
-    (
-        "conditions",
-        "replicaStatuses",
-        "startTime",
-        "completionTime",
-        "observedGeneration",
-    )
+    ("conditions", "replicaStatuses", "observedGeneration", *_TIMES)
 )
 
 
@@ -244,8 +232,7 @@ def decode_status(status: Manifest) -> JobStatus:
 
 def _conditions(values: object) -> tuple[Condition, ...]:
     result: dict[str, Condition] = {}
-    for value in sequence(values):
-        entry = strings(value)
+    for entry in map(strings, sequence(values)):
         if (type_ := entry.get("type")) and type_ not in result:
             result[type_] = Condition(
                 type=type_,
@@ -266,7 +253,7 @@ def _replica_status(value: object) -> ReplicaStatus | None:
         active=count(counts.get("active")),
         succeeded=count(counts.get("succeeded")),
         failed=count(counts.get("failed")),
-        selector=strings(counts).get("selector", ""),
+        selector=text(counts, "selector"),
     )
 
 
@@ -275,31 +262,29 @@ def encode_status(status: JobStatus) -> dict[str, Any]:
     result = dict(status.other)
     if status.conditions:
         result["conditions"] = [_encode_condition(c) for c in status.conditions]
-    replicas = {Role.LAUNCHER: status.launcher, Role.WORKER: status.worker}
-    counts = {role.value: _encode_counts(r) for role, r in replicas.items() if r}
+    replicas = ((Role.LAUNCHER, status.launcher), (Role.WORKER, status.worker))
+    counts = {role.value: _encode_counts(each) for role, each in replicas if each}
     if counts:
         result["replicaStatuses"] = counts
-    if status.start_time:
-        result["startTime"] = text_of_time(status.start_time)
-    if status.completion_time:
-        result["completionTime"] = text_of_time(status.completion_time)
+    times = zip(_TIMES, (status.start_time, status.completion_time), strict=True)
+    result |= {field: text_of_time(time) for field, time in times if time}
     if status.observed_generation is not None:
         result["observedGeneration"] = status.observed_generation
     return result
 
 
 def _encode_condition(condition: Condition) -> dict[str, str]:
-    result = {
+    times = {
+        "lastUpdateTime": condition.last_update_time,
+        "lastTransitionTime": condition.last_transition_time,
+    }
+    return {
         "type": condition.type,
         "status": condition.status,
         "reason": condition.reason,
         "message": condition.message,
+        **{field: text_of_time(time) for field, time in times.items() if time},
     }
-    if condition.last_update_time:
-        result["lastUpdateTime"] = text_of_time(condition.last_update_time)
-    if condition.last_transition_time:
-        result["lastTransitionTime"] = text_of_time(condition.last_transition_time)
-    return result
 
 
 def _encode_counts(counts: ReplicaStatus) -> dict[str, Any]:

@@ -4,13 +4,7 @@
 from typing import Final
 
 from mpijob import names, pods
-from mpijob.job import (
-    MPIImplementation,
-    MPIJob,
-    ReplicaSpec,
-    RestartPolicy,
-    Role,
-)
+from mpijob.job import MPIImplementation, MPIJob, ReplicaSpec, RestartPolicy, Role
 from mpijob.loose import Manifest
 
 _HOSTFILE: Final = f"{names.CONFIG_PATH}/{names.HOSTFILE}"
