@@ -60,10 +60,8 @@ def _clean(case: Case) -> Iterator[Problem]:
 
 def _gang(case: Case) -> Iterator[Problem]:
     job, path = case.job, "spec.runPolicy.schedulingPolicy.minAvailable"
-    asked, possible = (
-        job.run_policy.scheduling_policy.min_available,
-        gang.possible_members(job),
-    )
+    asked = job.run_policy.scheduling_policy.min_available
+    possible = gang.possible_members(job)
     if asked is not None and asked > possible:
         yield Problem(path, f"is {asked}, and {possible} is the most that can be met")
     if case.scheduler == NO_GANG:

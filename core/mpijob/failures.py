@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mpijob.observed import Ended, Pod
+from mpijob.world import later
 
 # The kubelet's and the node controller's words for a pod that was taken away.
 _DISRUPTIONS: Final = frozenset(
@@ -14,7 +15,7 @@ _DISRUPTIONS: Final = frozenset(
 
 # A pod that dies this soon would die again at once: wait as long before the next.
 QUICK_END: Final = timedelta(seconds=5)
-REPLACE_AFTER: Final = timedelta(seconds=5)
+REPLACE_AFTER_S: Final = 5
 
 # Exit codes from here on say "killed by signal code - 128" (a shell's convention,
 # which kubelets follow), and RestartPolicy ExitCode takes them for retryable (B2.6).
@@ -55,7 +56,7 @@ def replace_at(pod: Pod) -> datetime | None:
         return None
     if main.finished_at - started >= QUICK_END:
         return None
-    return main.finished_at + REPLACE_AFTER
+    return later(main.finished_at, REPLACE_AFTER_S)
 
 
 def newest(pods: Iterable[Pod]) -> Pod | None:

@@ -5,7 +5,7 @@ Rule: what is decided here is what, never when: `plan` puts it in order.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from mpijob import children, names
@@ -18,7 +18,7 @@ from mpijob.names import Child, Ref
 from mpijob.observed import LauncherJob, Pod, Thing
 from mpijob.replacement import numbers, replaceable
 from mpijob.stage import Stage
-from mpijob.world import KUBERNETES, NO_GANG
+from mpijob.world import KUBERNETES, NO_GANG, is_over, later
 
 
 def desired(case: Case, stage: Stage) -> tuple[Desired, ...]:
@@ -220,7 +220,7 @@ def _labels(case: Case) -> Iterator[Touch]:
 
 # Kueue suspends a launcher Job that it takes for one of its own. We answer, but not in
 # a race: once in this time.
-RESUME_AFTER: Final = timedelta(seconds=10)
+RESUME_AFTER_S: Final = 10
 
 
 def resume_at(case: Case) -> datetime | None:
@@ -229,7 +229,7 @@ def resume_at(case: Case) -> datetime | None:
     if job is None or not job.suspend or job.terminating:
         return None
     told = job.conditions.get("Suspended")
-    return told.since + RESUME_AFTER if told and told.since else case.world.now
+    return later(told.since if told else None, RESUME_AFTER_S) or case.world.now
 
 
 def _suspend(case: Case, stage: Stage) -> Touch | None:
@@ -238,8 +238,7 @@ def _suspend(case: Case, stage: Stage) -> Touch | None:
         return None
     if fate is Fate.STOP and not job.suspend:
         return _suspension(case, job, suspend=True)
-    at = resume_at(case)
-    if fate is Fate.WANT and at is not None and at <= case.world.now:
+    if fate is Fate.WANT and is_over(resume_at(case), case.world.now):
         return _suspension(case, job, suspend=False)
     return None
 

@@ -24,9 +24,9 @@ from mpijob.observed import Live, Observed
 from mpijob.problems import Problem
 from mpijob.replacement import replaceable
 from mpijob.report import SUSPENSION, UNREPORTED, report
-from mpijob.stage import Stage, Standing, standing_of
-from mpijob.status import ConditionType, JobStatus, Reason
-from mpijob.world import World
+from mpijob.stage import Stage, Standing, refused_until, standing_of
+from mpijob.status import JobStatus
+from mpijob.world import World, later
 
 
 @frozen
@@ -125,39 +125,15 @@ def _evictions(case: Case, stage: Stage) -> tuple[Event, ...]:
 
 def _requeue_after(case: Case, stage: Stage, status: JobStatus) -> timedelta | None:
     """Return the time until the next moment that changes the answer by itself."""
-    moments = [*_ends(case, stage, status)]
+    policy, moments = case.job.run_policy, list[datetime | None]()
+    if status.verdict is not None:
+        ttl = policy.ttl_seconds_after_finished
+        moments.append(later(status.completion_time, ttl))
+    elif stage not in SUSPENSION:
+        moments.append(later(status.start_time, policy.active_deadline_seconds))
+        moments.append(refused_until(status, case.world.settings))
     if fate_of(Child.WORKER, stage) is Fate.WANT:
         moments += [replaceable(case)[1], family.resume_at(case)]
     now = case.world.now
     ahead = [moment - now for moment in moments if moment is not None and moment > now]
     return min(ahead, default=None)
-
-
-def _ends(case: Case, stage: Stage, status: JobStatus) -> list[datetime | None]:
-    policy, start = case.job.run_policy, status.start_time
-    if status.verdict is not None:
-        return [_later(status.completion_time, policy.ttl_seconds_after_finished)]
-    if stage in SUSPENSION:
-        return []
-    moments = [_later(start, policy.active_deadline_seconds)]
-    blocked = status.condition(ConditionType.BLOCKED)
-    if (
-        blocked
-        and blocked.status == "True"
-        and blocked.reason == Reason.INVALID
-        and start
-    ):
-        since = max(start, blocked.last_transition_time or start)
-        moments.append(since + case.world.settings.refused_timeout)
-    return moments
-
-
-def _later(start: datetime | None, seconds: int | None) -> datetime | None:
-    """Return a time so many seconds on, None where the calendar ends before."""
-    if start is None or seconds is None or not 0 <= seconds <= _SECONDS_MAX:
-        return None
-    return start + timedelta(seconds=seconds)
-
-
-# A century: nothing is looked at again after that.
-_SECONDS_MAX = 100 * 365 * 86400

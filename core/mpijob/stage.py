@@ -24,14 +24,15 @@ at the launcher Job, whose result would win (B5.2).
 
 import enum
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from mpijob import names
 from mpijob.case import Case
 from mpijob.observed import LauncherJob, Live
 from mpijob.replacement import failure_count, fatal
-from mpijob.status import ConditionType, Reason
+from mpijob.status import ConditionType, JobStatus, Reason
+from mpijob.world import Settings, is_over, later
 
 
 class Stage(enum.Enum):
@@ -75,11 +76,8 @@ def not_seen_yet(case: Case) -> bool:
 def expired(case: Case) -> bool:
     """It has finished, and ttlSecondsAfterFinished is over."""
     status, ttl = case.job.status, case.job.run_policy.ttl_seconds_after_finished
-    if status.verdict is None or status.completion_time is None or ttl is None:
-        return False
-    return ttl >= 0 and case.world.now >= status.completion_time + timedelta(
-        seconds=ttl
-    )
+    end = later(status.completion_time, ttl) if status.verdict else None
+    return is_over(end, case.world.now)
 
 
 def succeeded_before(case: Case) -> bool:
@@ -92,26 +90,23 @@ def failed_before(case: Case) -> bool:
     return case.job.status.verdict is ConditionType.FAILED
 
 
-def _said(case: Case) -> tuple[LauncherJob | None, frozenset[str]]:
-    launcher = case.roster.launcher
-    return launcher, frozenset(launcher.conditions) if launcher else frozenset()
-
-
 def launcher_succeeded(case: Case) -> bool:
     """The launcher Job is complete, or has succeeded and is on its way out."""
-    launcher, said = _said(case)
-    going = case.suspending or (launcher is not None and launcher.terminating)
+    launcher = case.roster.launcher or LauncherJob("")
+    going = case.suspending or launcher.terminating
+    said = launcher.conditions
     return "Complete" in said or (going and "SuccessCriteriaMet" in said)
 
 
 def launcher_failed(case: Case) -> bool:
     """The launcher Job has failed."""
-    launcher, said = _said(case)
-    if launcher is None:
-        return False
+    launcher = case.roster.launcher or LauncherJob("")
+    said = launcher.conditions
     if case.suspending:
         # What fails after we asked for its deletion fails because we did (B6.1).
-        return not launcher.terminating and bool(said & {"Failed", "FailureTarget"})
+        return not launcher.terminating and (
+            "Failed" in said or "FailureTarget" in said
+        )
     return "Failed" in said
 
 
@@ -143,13 +138,9 @@ def _result_on_its_way(case: Case) -> bool:
 
 def out_of_time(case: Case) -> bool:
     """Its activeDeadlineSeconds have passed since it was started."""
-    start, limit = (
-        case.job.status.start_time,
-        case.job.run_policy.active_deadline_seconds,
-    )
-    if start is None or limit is None or limit < 0 or _result_on_its_way(case):
-        return False
-    return case.world.now >= start + timedelta(seconds=limit)
+    limit = case.job.run_policy.active_deadline_seconds
+    end = later(case.job.status.start_time, limit)
+    return is_over(end, case.world.now) and not _result_on_its_way(case)
 
 
 def unreadable(case: Case) -> bool:
@@ -170,15 +161,21 @@ def workers_failed(case: Case) -> bool:
 
 def refused(case: Case) -> bool:
     """The API server has called every pod invalid for too long."""
-    blocked = case.job.status.condition(ConditionType.BLOCKED)
-    start = case.job.status.start_time
-    if blocked is None or blocked.status != "True" or start is None:
-        return False
-    if blocked.reason != Reason.INVALID or not case.roster.empty:
-        return False
+    status, said = case.job.status, (r.reason for r in case.observed.refusals)
+    end = refused_until(status, case.world.settings)
+    over = is_over(end, case.world.now) and case.roster.empty
+    return over and Reason.INVALID in said
+
+
+def refused_until(status: JobStatus, settings: Settings) -> datetime | None:
+    """Return until when the API server may call every pod invalid (B1.7)."""
+    blocked, start = status.condition(ConditionType.BLOCKED), status.start_time
+    if blocked is None or start is None:
+        return None
+    if (blocked.status, blocked.reason) != ("True", Reason.INVALID):
+        return None
     since = max(start, blocked.last_transition_time or start)
-    said = any(r.reason == Reason.INVALID for r in case.observed.refusals)
-    return said and case.world.now >= since + case.world.settings.refused_timeout
+    return later(since, settings.refused_timeout.total_seconds())
 
 
 def waits_for_workers(case: Case) -> bool:

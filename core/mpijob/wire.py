@@ -56,14 +56,14 @@ def time_of(value: object) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(value)
-    except ValueError:
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # The second: no such year in UTC.
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def text_of_time(time: datetime) -> str:
-    """Write a time as `metav1.Time` does: UTC, whole seconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Write a time of ours as `metav1.Time` does: UTC, whole seconds."""
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class _Fields:

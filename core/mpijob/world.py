@@ -42,3 +42,21 @@ class World:
     now: datetime  # Aware.
     settings: Settings = Settings()
     priority_classes: tuple[PriorityClass, ...] = ()
+
+
+def later(start: datetime | None, seconds: float | None) -> datetime | None:
+    """Return a time so many seconds on; None where either is, or the calendar ends.
+
+    Negative seconds are a mistake in the spec, which validation tells: None.
+    """
+    if start is None or seconds is None or seconds < 0:
+        return None
+    try:
+        return start + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
+def is_over(moment: datetime | None, now: datetime) -> bool:
+    """Tell whether a moment has come; one that is None never does."""
+    return moment is not None and now >= moment
