@@ -2,6 +2,7 @@
 """How a condition changes, and when its two times do."""
 
 import pytest
+from attrs import evolve
 
 from mpijob.conditions import false, true, with_condition
 from mpijob.status import Condition, JobStatus
@@ -19,6 +20,9 @@ CREATED = Condition("Created", "True", "Made", "", at(-99), at(-99))
         pytest.param(true("Running", "New", "words"), 0, 0, -90, id="reason moves one"),
         pytest.param(true("Running", "Why", "new"), 0, 0, -90, id="message moves one"),
         pytest.param(
+            true("Running", "Why", "words too"), 0, 0, -90, id="more words move one"
+        ),
+        pytest.param(
             false("Running", "Why", "words"), -999, -60, -90, id="clock runs back"
         ),
     ],
@@ -29,6 +33,16 @@ def test_times_move_with_what_they_date(
     new = with_condition(JobStatus((OLD,)), said, at(now))
     words = (said.type, said.status, said.reason, said.message)
     assert new.conditions == (Condition(*words, at(updated), at(moved)),)
+
+
+@pytest.mark.rule("B4.4")
+@pytest.mark.parametrize(("old", "new"), [("True", "False"), ("False", "True")])
+def test_a_condition_turns_either_way(old: str, new: str) -> None:
+    before = JobStatus((evolve(OLD, status=old),))
+    after = with_condition(before, Condition("Running", new, "Why", "words"), at(0))
+    assert after.conditions == (
+        Condition("Running", new, "Why", "words", at(0), at(0)),
+    )
 
 
 @pytest.mark.rule("B4.4")

@@ -22,8 +22,8 @@ def test_each_mpi_has_its_own_dialect(implementation: str, slots: str) -> None:
 
 @pytest.mark.rule("B3.1")
 def test_a_working_launcher_is_the_first_host() -> None:
-    job = a_job(workers=1, runLauncherAsWorker=True)
-    assert hostfile(job) == f"{LAUNCHER} slots=1\n{W0} slots=1\n"
+    job = a_job(workers=2, runLauncherAsWorker=True)
+    assert hostfile(job) == f"{LAUNCHER} slots=1\n{W0} slots=1\n{W1} slots=1\n"
 
 
 @pytest.mark.rule("B3.1", "B1.3")
@@ -55,7 +55,7 @@ def test_hosts_are_in_numeric_order() -> None:
         pytest.param(False, [1], [W1], id="one of two runs"),
         pytest.param(False, [0, 1], [W0, W1], id="both run"),
         pytest.param(True, [], [LAUNCHER], id="the launcher always"),
-        pytest.param(True, [1], [LAUNCHER, W1], id="the launcher first"),
+        pytest.param(True, [0, 1], [LAUNCHER, W0, W1], id="the launcher first"),
     ],
 )
 def test_the_discovery_script_tells_who_runs(

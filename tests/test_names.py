@@ -112,6 +112,7 @@ def test_a_job_in_no_cluster_owns_nothing() -> None:
         ("volcano", "scheduling.volcano.sh/v1beta1"),
         ("kubernetes", "scheduling.k8s.io/v1beta9"),
         ("coscheduling", "scheduling.x-k8s.io/v1alpha1"),
+        ("zoned", "scheduling.x-k8s.io/v1alpha1"),
         ("Volcano", "scheduling.x-k8s.io/v1alpha1"),
     ],
 )
