@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 
 import mpijob
 from mpijob import sightings
-from mpijob.loose import Manifest, mapping, mappings, sequence
+from mpijob.loose import Manifest, integer, mapping, mappings, sequence
 from mpijob.names import Child
 from mpijob.observed import Live
 from mpijob.wire import time_of
@@ -194,7 +194,7 @@ def priority_classes(objects: Iterable[Manifest]) -> tuple[mpijob.PriorityClass,
     return tuple(
         mpijob.PriorityClass(
             str(mapping(value.get("metadata")).get("name", "")),
-            int(value.get("value") or 0),
+            integer(value.get("value")) or 0,
             value.get("globalDefault") is True,
         )
         for value in objects

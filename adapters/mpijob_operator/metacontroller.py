@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The function as hooks of a CompositeController of metacontroller.
+
+Its executor takes one list, "the children that there should be", and a status. It
+deletes what is not in the list, makes what is, and writes the status last. Of that we
+can make a safe executor of a plan, if each answer holds one step and no more:
+
+Rule 1: KEEP is said aloud. Every child that was observed is in the answer, unless the
+step deletes it. It is described as it was last applied, so that the merge is empty.
+
+Rule 2: one step an answer. While there are more, it asks to be called again at once; so
+intent is written before effect and a verdict before the cleanup (B8.3), although the
+executor would do both at once and in the other order.
+
+Rule 3: what the executor has no word for is left out: Events, live reads, and the key
+pair of the Secret (B8.5). docs/hook.md has the whole list.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, assert_never
+
+from attrs import evolve, frozen
+
+import mpijob
+from mpijob import names, sightings
+from mpijob.job import API_VERSION, KIND
+from mpijob.loose import NOTHING, Manifest, mapping, mappings, strings
+from mpijob.names import Child, Ref
+from mpijob.observed import Live
+from mpijob.world import NO_GANG
+from mpijob_operator.field_path import type_word
+from mpijob_operator.hook_request import Malformed, priority_classes
+from mpijob_operator.requests import ref_of
+
+# What the executor last sent for a child, as it notes it on the object.
+LAST_APPLIED: Final = "metacontroller.k8s.io/last-applied-configuration"
+
+# Kinds that a CompositeController for MPIJobs must list. It always has an entry for
+# each, so a missing one is a mistake in it, and the child would be made for ever.
+CHILD_KINDS: Final = ("Pod.v1", "Service.v1", "ConfigMap.v1", "Job.batch/v1")
+
+# Soon: what the step before this one has changed is news by itself in most cases.
+AT_ONCE_S: Final = 1.0
+
+Children = dict[Ref, Manifest]
+
+
+@frozen
+class Asked:
+    """A sync request that was understood."""
+
+    parent: Manifest
+    job: mpijob.MPIJob
+    children: Mapping[Ref, Manifest]  # Those that the executor manages.
+    observed: mpijob.Observed
+    world: mpijob.World
+    finalizing: bool
+
+
+def sync(
+    document: object, *, settings: mpijob.Settings, now: datetime
+) -> dict[str, Any]:
+    """Answer a sync or finalize hook.
+
+    Raises:
+        Malformed: It is no such request for an MPIJob.
+    """
+    asked = _asked(document, settings, now)
+    said = mpijob.reconcile(asked.job, asked.observed, asked.world)
+    children: Children = {ref: kept(value) for ref, value in asked.children.items()}
+    steps = _doable(mpijob.plan(asked.job, asked.observed, said), children)
+    status = mapping(asked.parent.get("status"))
+    for action in steps[0] if steps else ():
+        if isinstance(action, mpijob.WriteStatus):
+            status = mpijob.encode_status(action.status)
+        else:
+            _change(children, action)
+    later = said.requeue_after.total_seconds() if said.requeue_after else 0.0
+    return {
+        "status": status,
+        "children": list(children.values()),
+        "resyncAfterSeconds": AT_ONCE_S if steps else later,
+        # A job that is deleted is left alone; owner references do the rest (B5.8).
+        "finalized": asked.finalizing,
+    }
+
+
+def _doable(plan: mpijob.Plan, children: Children) -> list[list[mpijob.Action]]:
+    """Return the steps without what the executor cannot do: no step waits for that."""
+    steps = [[action for action in step if _can(action, children)] for step in plan]
+    return [step for step in steps if step]
+
+
+def _can(action: mpijob.Action, children: Children) -> bool:
+    match action:
+        case mpijob.Create():
+            return action.child is not Child.SECRET
+        case mpijob.Touch() | mpijob.Delete():
+            return action.ref in children
+        case mpijob.Apply() | mpijob.WriteStatus():
+            return True
+        case mpijob.Confirm() | mpijob.Event():
+            return False
+        case _:
+            assert_never(action)
+
+
+def _change(children: Children, action: mpijob.Action) -> None:
+    match action:
+        case mpijob.Create() | mpijob.Apply():
+            children[ref_of(action.manifest)] = _without_owner(action.manifest)
+        case mpijob.Touch():
+            children[action.ref] = _merged(children[action.ref], action.fields)
+        case mpijob.Delete():
+            del children[action.ref]
+        case _:
+            pass
+
+
+def _without_owner(manifest: Manifest) -> Manifest:
+    """Leave the owner reference to the executor: two of them are refused."""
+    metadata = {k: v for k, v in manifest["metadata"].items() if k != "ownerReferences"}
+    return {**manifest, "metadata": metadata}
+
+
+def _merged(value: Manifest, fields: Manifest) -> Manifest:
+    result = dict(value)
+    for key, field in fields.items():
+        inner = mapping(field)
+        result[key] = _merged(mapping(result.get(key)), inner) if inner else field
+    return result
+
+
+def kept(value: Manifest) -> Manifest:
+    """Return what keeps an observed child as it is.
+
+    The executor merges three ways: fields that it applied before and that are not in
+    the answer now are removed. So the answer repeats what was applied, or, where
+    nothing was, names the object and nothing more. A Secret's keys are not repeated:
+    its kind must have no updateStrategy.
+    """
+    ref = ref_of(value)
+    text = strings(value["metadata"].get("annotations")).get(LAST_APPLIED)
+    if text is not None and ref.kind != "Secret":
+        try:
+            applied = mapping(json.loads(text))
+        except (ValueError, RecursionError):
+            applied = NOTHING
+        if mapping(applied.get("metadata")).get("name") == ref.name:
+            return applied
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata}
+
+
+def _asked(document: object, settings: mpijob.Settings, now: datetime) -> Asked:
+    request = mapping(document)
+    parent = _parent(request)
+    job = mpijob.decode(parent)
+    _check_kinds(request, settings)
+    children = {ref_of(value): value for value in _objects(request, "children")}
+    # The customize hook shows what the executor does not manage: the launcher's pods,
+    # and strangers of our names. A pod may be in both.
+    related = list(_objects(request, "related"))
+    seen = {**{ref_of(value): value for value in related}, **children}
+    classes = (value for value in related if value["kind"] == "PriorityClass")
+    # Nothing can be read live here, so what the executor shows has to do.
+    observed = evolve(sightings.observed(seen.values(), job), live=frozenset(Live))
+    # The executor cannot delete the parent: the TTL takes the children alone (B5.6).
+    world = mpijob.World(
+        now, evolve(settings, ttl_keeps_job=True), priority_classes(classes)
+    )
+    finalizing = request.get("finalizing") is True
+    return Asked(parent, job, children, observed, world, finalizing)
+
+
+def _parent(request: Manifest) -> Manifest:
+    parent = mapping(request.get("parent"))
+    found = parent.get("apiVersion"), parent.get("kind")
+    if found == (API_VERSION, KIND) and strings(parent.get("metadata")).get("name"):
+        return parent
+    message = f"must be a named {KIND} of {API_VERSION}"
+    hint = "the CompositeController's parentResource is mpijobs of that version"
+    raise Malformed([mpijob.Problem("parent", message, hint)])
+
+
+def _check_kinds(request: Manifest, settings: mpijob.Settings) -> None:
+    there = mapping(request.get("children"))
+    missing = [kind for kind in CHILD_KINDS if kind not in there]
+    groups = [kind for kind in there if str(kind).startswith("PodGroup.")]
+    if settings.gang_scheduler != NO_GANG and not groups:
+        missing.append("PodGroup")
+    if missing:
+        hint = "list each kind under the CompositeController's childResources"
+        raise Malformed(
+            mpijob.Problem(f"children[{kind}]", "is missing, and must be given", hint)
+            for kind in missing
+        )
+
+
+def _objects(request: Manifest, field: str) -> Iterator[Manifest]:
+    for kind, group in mapping(request.get(field)).items():
+        for name, value in mapping(group).items():
+            if not _is_object(value):
+                message = f"is {type_word(value)}, and must be a named object"
+                raise Malformed([mpijob.Problem(f"{field}[{kind}][{name}]", message)])
+            yield value
+
+
+def _is_object(value: object) -> bool:
+    head, metadata = strings(value), mapping(mapping(value).get("metadata"))
+    names_are_text = isinstance(metadata.get("namespace", ""), str)
+    has_name = bool(strings(metadata).get("name")) and names_are_text
+    return has_name and bool(head.get("apiVersion") and head.get("kind"))
+
+
+def customize(document: object) -> dict[str, Any]:
+    """Answer a customize hook: name what a sync must see beside the children.
+
+    Raises:
+        Malformed: It is no such request for an MPIJob.
+    """
+    parent = _parent(mapping(document))
+    job = mpijob.decode(parent)
+    pods = {"labelSelector": {"matchLabels": names.selector(job)}}
+    workers = [names.worker(job, index) for index in range(min(job.workers, _NAMED))]
+    rules = [
+        {"apiVersion": "v1", "resource": "pods", **pods},
+        _named(job, "v1", "pods", workers),
+        _named(job, "v1", "services", [names.service(job)]),
+        _named(job, "v1", "configmaps", [names.config_map(job)]),
+        _named(job, "batch/v1", "jobs", [names.launcher(job)]),
+    ]
+    if classes := sorted(set(_class_names(parent))):
+        # They have no namespace. The default class cannot be asked for: nobody has
+        # told its name.
+        rule = {"apiVersion": "scheduling.k8s.io/v1", "resource": "priorityclasses"}
+        rules.append({**rule, "names": classes})
+    return {"relatedResources": [rule for rule in rules if rule.get("names") != []]}
+
+
+# Strangers of a worker's name are looked for among so many of the first.
+_NAMED: Final = 1_000
+
+
+def _named(
+    job: mpijob.MPIJob, api_version: str, resource: str, wanted: list[str]
+) -> dict[str, Any]:
+    return {
+        "apiVersion": api_version,
+        "resource": resource,
+        "namespace": job.namespace,
+        "names": wanted,
+    }
+
+
+def _class_names(parent: Manifest) -> Iterable[str]:
+    spec = mapping(parent.get("spec"))
+    policy = mapping(mapping(spec.get("runPolicy")).get("schedulingPolicy"))
+    yield from filter(None, [strings(policy).get("priorityClass")])
+    for replica in mappings(list(mapping(spec.get("mpiReplicaSpecs")).values())):
+        pod = strings(mapping(replica.get("template")).get("spec"))
+        yield from filter(None, [pod.get("priorityClassName")])
