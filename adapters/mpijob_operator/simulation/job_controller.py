@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Job controller, as far as a launcher Job knows it: one pod, made anew as it fails.
+
+Its conditions come in two steps, the intention first and the end once no pod is left;
+what a pod came to is counted before the pod may go. Of two steps that the real one
+takes to count a pod this one makes one.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from attrs import frozen
+
+from mpijob.loose import Manifest, count, integer, mapping, mappings, sequence
+from mpijob.names import Ref
+from mpijob.wire import time_of
+from mpijob_operator.simulation.cluster import Cluster, is_over, is_terminating
+from mpijob_operator.simulation.deeds import (
+    Deed,
+    condition_of,
+    conditioned,
+    is_true,
+    placed,
+    spec_of,
+    status_of,
+)
+
+WHO: Final = "Job controller"
+TRACKING: Final = "batch.kubernetes.io/job-tracking"
+
+# It is quick, and never at once.
+LATENCY: Final = 0.05
+
+# As the real one waits after a failed pod: 10 s, doubled with each, six minutes at most.
+BACKOFF: Final = 10.0
+BACKOFF_MAX: Final = 360.0
+
+# A Job that says nothing has six retries.
+BACKOFF_LIMIT: Final = 6
+
+
+@frozen
+class View:
+    """A Job, and its pods."""
+
+    cluster: Cluster
+    ref: Ref
+    job: Manifest
+    pods: tuple[tuple[Ref, Manifest], ...]
+
+    @property
+    def since(self) -> float:
+        """When the last of them changed."""
+        refs = (self.ref, *(ref for ref, _ in self.pods))
+        return max(self.cluster.since[ref] for ref in refs)
+
+    @property
+    def active(self) -> list[tuple[Ref, Manifest]]:
+        """The pods that run, or are about to."""
+        return [
+            (r, p) for r, p in self.pods if not is_over(p) and not is_terminating(p)
+        ]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a pod has not ended, going or not."""
+        return any(not is_over(pod) for _, pod in self.pods)
+
+    def count(self, field: str) -> int:
+        """Return a count of the status."""
+        return count(status_of(self.job).get(field))
+
+    def writes(self, after: Manifest, what: str = "", at: float = 0.0) -> Deed:
+        """Return the deed of writing the Job."""
+        moment = max(at, self.since + LATENCY)
+        return Deed(moment, WHO, self.ref, what, lambda c: c.update(self.ref, after))
+
+    def says(self, type_: str, reason: str, why: str, at: float = 0.0) -> Deed:
+        """Return the deed of writing a condition that is True."""
+        stamp = self.cluster.stamp
+        after = conditioned(self.job, stamp, type_, "True", reason, why)
+        told = f"Job {self.ref.name} is {type_}" + (f": {reason}" if reason else "")
+        return self.writes(after, told, at)
+
+
+def job_controller(cluster: Cluster) -> list[Deed]:
+    """Return what the Job controller could do: one thing a Job, the first that is due."""
+    deeds: list[Deed] = []
+    for ref, job in cluster.all("Job"):
+        pods = cluster.dependents(job["metadata"]["uid"])
+        view = View(cluster, ref, job, tuple(p for p in pods if p[0].kind == "Pod"))
+        found = (rule(view) for rule in RULES)
+        deeds += next((due for due in found if due is not None), ())
+        deeds += _deadline(view)
+    return deeds
+
+
+Due = list[Deed] | None
+"""What a rule has to do now; None where it is the next rule's turn."""
+
+
+def _counts_the_ended(view: View) -> Due:
+    """A pod that ended is counted, then it may go."""
+    for ref, pod in view.pods:
+        if TRACKING in sequence(pod["metadata"].get("finalizers")) and is_over(pod):
+            at = view.since + LATENCY
+            deed = partial(_count, job=view.ref, pod=ref)
+            return [Deed(at, WHO, view.ref, "", deed)]
+    return None
+
+
+def _count(cluster: Cluster, *, job: Ref, pod: Ref) -> None:
+    value, ended = cluster.objects[job], cluster.objects[pod]
+    field = "succeeded" if status_of(ended)["phase"] == "Succeeded" else "failed"
+    total = count(status_of(value).get(field)) + 1
+    cluster.update(job, placed(value, f"status.{field}", total))
+    metadata = ended["metadata"]
+    kept = [name for name in metadata["finalizers"] if name != TRACKING]
+    cluster.update(pod, {**ended, "metadata": {**metadata, "finalizers": kept}})
+
+
+def _rests_when_finished(view: View) -> Due:
+    finished = any(is_true(view.job, type_) for type_ in _ENDINGS.values())
+    return [] if finished else None
+
+
+# The intention, and the end that follows once no pod is left to end.
+_ENDINGS: Final = {"SuccessCriteriaMet": "Complete", "FailureTarget": "Failed"}
+
+
+def _ends(view: View) -> Due:
+    for intention, end in _ENDINGS.items():
+        said = condition_of(view.job, intention)
+        if said.get("status") != "True":
+            continue
+        if view.unfinished:
+            return _deletions(view)
+        job, stamp = view.job, view.cluster.stamp
+        if end == "Complete":
+            job = placed(job, "status.completionTime", stamp)
+        reason, why = said.get("reason", ""), said.get("message", "")
+        after = conditioned(job, stamp, end, "True", reason, why)
+        return [view.writes(after, f"Job {view.ref.name} is {end}")]
+    return None
+
+
+def _succeeds(view: View) -> Due:
+    if not view.count("succeeded"):
+        return None
+    why = "Reached expected number of succeeded pods"
+    return [view.says("SuccessCriteriaMet", "CompletionsReached", why)]
+
+
+def _fails(view: View) -> Due:
+    limit = count(spec_of(view.job).get("backoffLimit", BACKOFF_LIMIT))
+    for _, pod in view.pods:
+        if why := _policy_fails(view.job, pod):
+            return [view.says("FailureTarget", "PodFailurePolicy", why)]
+    restarts = sum(_restarts(pod) for _, pod in view.active)
+    if view.count("failed") > limit or (restarts and restarts >= limit):
+        why = "Job has reached the specified backoff limit"
+        return [view.says("FailureTarget", "BackoffLimitExceeded", why)]
+    return None
+
+
+def _policy_fails(job: Manifest, pod: Manifest) -> str:
+    """Return in what words podFailurePolicy ends the Job, empty where it does not."""
+    if status_of(pod).get("phase") != "Failed":
+        return ""
+    rules = mappings(mapping(spec_of(job).get("podFailurePolicy")).get("rules"))
+    for rule in rules:
+        wanted = mapping(rule.get("onExitCodes"))
+        for entry in mappings(status_of(pod).get("containerStatuses")):
+            ended = mapping(mapping(entry.get("state")).get("terminated"))
+            code, name = integer(ended.get("exitCode")), entry.get("name")
+            if name == wanted.get("containerName") and code in sequence(
+                wanted.get("values")
+            ):
+                words = f"Container {name} for pod failed with exit code {code}"
+                action = rule.get("action")
+                return f"{words} matching FailJob rule" if action == "FailJob" else ""
+    return ""
+
+
+def _restarts(pod: Manifest) -> int:
+    statuses = mappings(status_of(pod).get("containerStatuses"))
+    return sum(count(entry.get("restartCount")) for entry in statuses)
+
+
+def _deadline(view: View) -> list[Deed]:
+    """Return the end by activeDeadlineSeconds, whatever else is due before it."""
+    limit = integer(spec_of(view.job).get("activeDeadlineSeconds"))
+    started = time_of(status_of(view.job).get("startTime"))
+    over = any(is_true(view.job, type_) for type_ in (*_ENDINGS, *_ENDINGS.values()))
+    if limit is None or started is None or over or spec_of(view.job).get("suspend"):
+        return []
+    at = (started - view.cluster.start).total_seconds() + limit
+    why = "Job was active longer than specified deadline"
+    return [view.says("FailureTarget", "DeadlineExceeded", why, at)]
+
+
+def _stops(view: View) -> Due:
+    """A suspended Job has no pods."""
+    if not spec_of(view.job).get("suspend"):
+        return None
+    if view.active or is_true(view.job, "Suspended"):
+        return _deletions(view)
+    return [view.says("Suspended", "JobSuspended", "Job suspended")]
+
+
+def _resumes(view: View) -> Due:
+    if not is_true(view.job, "Suspended"):
+        return None
+    stamp, words = view.cluster.stamp, ("JobResumed", "Job resumed")
+    after = conditioned(view.job, stamp, "Suspended", "False", *words)
+    after = placed(after, "status.startTime", stamp)
+    return [view.writes(after, f"Job {view.ref.name} is resumed")]
+
+
+def _starts(view: View) -> Due:
+    if status_of(view.job).get("startTime"):
+        return None
+    return [view.writes(placed(view.job, "status.startTime", view.cluster.stamp))]
+
+
+def _makes_a_pod(view: View) -> Due:
+    """One pod, and never a second while the first has not ended."""
+    if view.unfinished or is_terminating(view.job):
+        return None
+    failed = view.count("failed")
+    wait = min(BACKOFF * 2 ** (failed - 1), BACKOFF_MAX) if failed else LATENCY
+    what = f"makes a pod of Job {view.ref.name}"
+    deed = partial(_make_pod, ref=view.ref)
+    return [Deed(view.since + wait, WHO, view.ref, what, deed)]
+
+
+def _make_pod(cluster: Cluster, *, ref: Ref) -> None:
+    job = cluster.objects[ref]
+    template, uid = mapping(spec_of(job)["template"]), job["metadata"]["uid"]
+    given = mapping(template.get("metadata"))
+    owner = {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "name": ref.name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    labels = {
+        **mapping(given.get("labels")),
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": ref.name,
+    }
+    metadata = {
+        "generateName": f"{ref.name}-",
+        "namespace": ref.namespace,
+        "labels": labels,
+        "annotations": mapping(given.get("annotations")),
+        "ownerReferences": [owner],
+        "finalizers": [TRACKING],
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": template["spec"],
+        "status": {"phase": "Pending"},
+    }
+    cluster.create(pod)
+
+
+def _counts_the_active(view: View) -> Due:
+    """The counts of what runs follow what runs."""
+    going = (is_terminating(pod) and not is_over(pod) for _, pod in view.pods)
+    counts: dict[str, Any] = {
+        "active": len(view.active),
+        "ready": sum(is_true(pod, "Ready") for _, pod in view.active),
+        "terminating": sum(going),
+    }
+    known = status_of(view.job)
+    if all(count(known.get(field)) == number for field, number in counts.items()):
+        return None
+    return [view.writes({**view.job, "status": {**known, **counts}})]
+
+
+def _deletions(view: View) -> list[Deed]:
+    return [
+        Deed(
+            view.since + LATENCY, WHO, ref, f"deletes pod {ref.name}", partial(_go, ref)
+        )
+        for ref, _ in view.active
+    ]
+
+
+def _go(ref: Ref, cluster: Cluster) -> None:
+    cluster.delete(ref)
+
+
+# The first whose case it is has its turn.
+RULES: Final[tuple[Callable[[View], Due], ...]] = (
+    _counts_the_ended,
+    _rests_when_finished,
+    _counts_the_active,
+    _ends,
+    _succeeds,
+    _fails,
+    _stops,
+    _resumes,
+    _starts,
+    _makes_a_pod,
+)
