@@ -48,9 +48,9 @@ def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
     single: dict[str, Thing] = {}
     launcher: LauncherJob | None = None
     for value in objects:
-        kind, metadata = value.get("kind"), mapping(value.get("metadata"))
-        name, namespace = metadata.get("name"), metadata.get("namespace", "default")
-        if not isinstance(name, str) or namespace != job.namespace:
+        kind, metadata = text(value, "kind"), mapping(value.get("metadata"))
+        name, namespace = text(metadata, "name"), text(metadata, "namespace")
+        if not name or (namespace or "default") != job.namespace:
             continue
         if kind == "Pod":
             if _concerns(metadata, job):
@@ -60,7 +60,7 @@ def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
         elif kind in _GROUPS and name == names.service(job):
             groups.append(thing(value))
         elif (kind, name) in _singles(job):
-            single[str(kind)] = thing(value)
+            single[kind] = thing(value)
     return Observed(
         service=single.get("Service"),
         config_map=single.get("ConfigMap"),
