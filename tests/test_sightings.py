@@ -241,10 +241,14 @@ def test_a_thing_is_read_with_what_we_applied() -> None:
     ours: dict[str, Any] = {
         "manager": "mpi-operator",
         "operation": "Apply",
-        "fieldsV1": {"f:spec": {"f:minMember": {}, "f:queue": {}}, "f:metadata": {}},
+        "fieldsV1": {"f:spec": dict.fromkeys(("f:minMember", "f:queue"))},
     }
-    update = {**ours, "operation": "Update", "fieldsV1": {"f:spec": {"f:x": {}}}}
-    other = {**update, "manager": "volcano", "operation": "Apply"}
+    update: dict[str, Any] = {
+        **ours,
+        "operation": "Update",
+        "fieldsV1": {"f:spec": {"f:x": None}},
+    }
+    other = {**theirs, "manager": "volcano"}
     metadata = {"managedFields": [other, update, ours], **METADATA}
     value = an_object("PodGroup", metadata=metadata)
     assert thing(value) == Thing(
