@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mpijob`: from a command line to a command, and from what happens to an exit code.
+
+`COMMANDS` is the table. A command's module is imported when it is called, and only
+then: the start of a small command is most of what it takes.
+"""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final, NoReturn, Protocol, TextIO, cast
+
+from mpijob_operator.streams import Streams, standard
+
+DONE: Final = 0
+BAD_INPUT: Final = 1
+USAGE: Final = 2
+
+# What a shell says of a command that a signal ended: 128 and the signal's number.
+INTERRUPTED: Final = 128 + 2
+PIPE_CLOSED: Final = 128 + 13
+
+# Command -> where it is, and what it does in a few words.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "plan": (
+        "mpijob_operator.commands.plan",
+        "show what would be made for a job, or what an edit would change",
+    ),
+    "validate": (
+        "mpijob_operator.commands.validate",
+        "find every problem in manifests, with file, line and a hint",
+    ),
+    "explain": (
+        "mpijob_operator.commands.explain",
+        "tell where a job stands, why, and what it waits for",
+    ),
+    "simulate": (
+        "mpijob_operator.commands.simulate",
+        "play a job's life in a cluster in memory, as a timeline",
+    ),
+    "hook": (
+        "mpijob_operator.hook",
+        "answer the same questions for another program, as JSON",
+    ),
+    "crd": (
+        "mpijob_operator.commands.crd",
+        "print the CustomResourceDefinition, for kubectl apply",
+    ),
+}
+
+DESCRIPTION: Final = "What would exist for an MPIJob, what would change, and why."
+EPILOG: Final = (
+    "exit codes: 0 done, 1 an error in the input, 2 a mistake in the command line, "
+    "3 something to do (with --exit-code)"
+)
+
+
+class Command(Protocol):
+    """What the module of a command has."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare what the command takes."""
+        ...
+
+    def run(self, arguments: argparse.Namespace, streams: Streams) -> int:
+        """Do it, and return the exit code."""
+        ...
+
+
+class _Misused(Exception):  # noqa: N818 - it ends at `main`, and is not ours.
+    """The command line is not one of ours."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class _Parser(argparse.ArgumentParser):
+    """Speaks of mistakes as the rest of the command line does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Misused(message, f"`{self.prog} --help` shows what it takes")
+
+
+def _command(name: str) -> Command:
+    return cast("Command", importlib.import_module(COMMANDS[name][0]))
+
+
+def _parser_of(name: str) -> argparse.ArgumentParser:
+    does = f"{COMMANDS[name][1].capitalize()}."
+    command = _Parser(prog=f"mpijob {name}", description=does, allow_abbrev=False)
+    _command(name).add_arguments(command)
+    return command
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the whole command line: for programs that complete what is typed."""
+    top = _Parser(prog="mpijob", description=DESCRIPTION, epilog=EPILOG)
+    top.add_argument("--version", action="store_true", help="print the version")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for name, (_, does) in COMMANDS.items():
+        _command(name).add_arguments(commands.add_parser(name, help=does))
+    return top
+
+
+def _usage(streams: Streams) -> None:
+    """Print the commands, without importing any."""
+    rows = [f"  {name:<10} {does}" for name, (_, does) in COMMANDS.items()]
+    lines = (
+        DESCRIPTION,
+        "",
+        "usage: mpijob COMMAND [OPTIONS]",
+        "",
+        *rows,
+        "",
+        "`mpijob COMMAND --help` shows what a command takes; --version the version.",
+        EPILOG,
+    )
+    streams.print_all(lines)
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - for a mistake only.
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def _misused(word: str) -> _Misused:
+    """Say of a first word that it is no command of ours."""
+    what = "option" if word.startswith("-") else "command"
+    hint = _near(word, COMMANDS) or f"there are {', '.join(COMMANDS)}"
+    return _Misused(f"there is no {what} {word}", hint)
+
+
+def _parsed(name: str, words: Sequence[str]) -> argparse.Namespace:
+    command = _parser_of(name)
+    arguments, rest = command.parse_known_args(words)
+    if rest:
+        known = re.findall(r"--?[a-z][a-z-]*", command.format_usage())
+        hint = _near(rest[0], known) or f"`mpijob {name} --help` shows what it takes"
+        what = "option" if rest[0].startswith("-") else "argument"
+        raise _Misused(f"mpijob {name} takes no {what} {rest[0]}", hint)
+    return arguments
+
+
+def _version() -> str:
+    from importlib import metadata  # noqa: PLC0415 - it takes 20 ms.
+
+    return metadata.version("mpijob")
+
+
+def _dispatch(words: Sequence[str], streams: Streams) -> int:
+    first, rest = (words[0], words[1:]) if words else ("--help", ())
+    if first in COMMANDS:
+        return _command(first).run(_parsed(first, rest), streams)
+    if first in ("-h", "--help", "help"):
+        _usage(streams)
+    elif first == "--version":
+        streams.print(f"mpijob {_version()}")
+    else:
+        raise _misused(first)
+    return DONE
+
+
+def main(words: Sequence[str] | None = None, streams: Streams | None = None) -> int:
+    """Run a command line; return its exit code. No mistake of a user's makes it raise.
+
+    Args:
+        words: The command line without the program's name; by default the process's.
+        streams: Where to read and write; by default the process's streams.
+    """
+    streams = streams or standard()
+    try:
+        code = _dispatch(sys.argv[1:] if words is None else words, streams)
+        streams.stdout.flush()
+    except _Misused as misused:
+        streams.error(misused.message, misused.hint)
+        return USAGE
+    except SystemExit as end:  # argparse printed what was asked for.
+        return end.code if isinstance(end.code, int) else USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _let_go(streams.stdout)
+        return PIPE_CLOSED
+    except OSError as error:
+        streams.error(f"cannot write: {error.strerror or error}".lower())
+        _let_go(streams.stdout)
+        return BAD_INPUT
+    return code
+
+
+def _let_go(stream: TextIO) -> None:
+    """Keep the interpreter from writing the rest when it ends, which fails again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return  # It has no file: nothing is written when we end.
