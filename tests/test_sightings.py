@@ -243,11 +243,8 @@ def test_a_thing_is_read_with_what_we_applied() -> None:
         "operation": "Apply",
         "fieldsV1": {"f:spec": dict.fromkeys(("f:minMember", "f:queue"))},
     }
-    update: dict[str, Any] = {
-        **ours,
-        "operation": "Update",
-        "fieldsV1": {"f:spec": {"f:x": None}},
-    }
+    theirs: dict[str, Any] = {**ours, "fieldsV1": {"f:spec": {"f:x": None}}}
+    update = {**theirs, "operation": "Update"}
     other = {**theirs, "manager": "volcano"}
     metadata = {"managedFields": [other, update, ours], **METADATA}
     value = an_object("PodGroup", metadata=metadata)
