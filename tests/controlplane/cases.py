@@ -73,7 +73,7 @@ def scheduling(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - The same.
     return policy(schedulingPolicy=fields)
 
 
-ACCEPTED: Final = {
+ACCEPTED: Final[dict[str, dict[str, Any]]] = {
     "the least": job(),
     "no Worker": without("Worker"),
     "empty words mean the default": {
@@ -106,10 +106,10 @@ ACCEPTED: Final = {
     "a name that just fits no worker": named("a" * 54, None),
     "digits and dashes in a name": named("a-1-b"),
 }
-REFUSED: Final = {
+REFUSED: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "no Launcher": (
         without("Launcher"),
-        "mpiReplicaSpecs.Launcher: Launcher is missing",
+        "Launcher is missing",
     ),
     "two launchers": (with_role("Launcher", replicas=2), "must have 1 replica"),
     "no launcher replica": (with_role("Launcher", replicas=0), "Launcher.replicas"),
@@ -172,7 +172,7 @@ REFUSED: Final = {
 OURS: Final = "kubeflow.org/mpi-operator"
 KUEUE: Final = "kueue.x-k8s.io/multikueue"
 LONG: Final = "a" * 54
-CHANGES: Final = {
+CHANGES: Final[dict[str, tuple[dict[str, Any], dict[str, Any], str]]] = {
     "a manager is named": (policy(), policy(managedBy=KUEUE), ""),
     "a manager stays": (
         policy(managedBy=KUEUE),
