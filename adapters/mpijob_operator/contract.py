@@ -48,9 +48,8 @@ def answered(data: bytes, reply: Reply = reconcile) -> dict[str, Any]:
         document = _parsed(data)
         return reply(document)
     except Malformed as error:
-        first = error.problems[0]
-        message = f"{first.path or 'the request'} {first.message}"
-        return {**_id(document), **failure("Malformed", message, error.problems)}
+        said = failure("Malformed", str(error.problems[0]), error.problems)
+        return {**_id(document), **said}
     except Refused as error:
         return failure("NotJson", error.message)
     except Exception as error:  # noqa: BLE001 - no request may end the service.
@@ -58,8 +57,8 @@ def answered(data: bytes, reply: Reply = reconcile) -> dict[str, Any]:
 
 
 def text(said: dict[str, Any]) -> str:
-    """Write an answer on one line."""
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Write an answer on one line, in ASCII: no locale can spoil it."""
+    return json.dumps(said, separators=(",", ":"), allow_nan=False)
 
 
 def failure(
@@ -80,12 +79,15 @@ def failure(
 
 def _parsed(data: bytes) -> object:
     try:
-        values = list(kubectl_json.values_of(data.decode("utf-8")))
+        found = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refused(f"this is not UTF-8: byte {error.start} is of no text") from None
-    if len(values) != 1:
-        raise Refused(f"a request is one JSON value, and here are {len(values)}")
-    return values[0][0]
+    if not found.lstrip().startswith("{"):
+        raise Refused("a request is a JSON object, and begins with {")
+    value, _, end = next(kubectl_json.values_of(found))
+    if found[end:].strip():
+        raise Refused("a request is one JSON object, and here something follows it")
+    return value
 
 
 def _id(document: object) -> dict[str, str]:

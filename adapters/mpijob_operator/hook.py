@@ -11,34 +11,23 @@ import signal
 import threading
 from collections.abc import Mapping
 from types import FrameType
-from typing import BinaryIO, Final, Protocol, TextIO
+from typing import Final
 
 import mpijob
-from mpijob_operator import contract, hook_http, hook_request, metacontroller
+from mpijob_operator import (
+    contract,
+    hook_http,
+    hook_request,
+    keypair,
+    metacontroller,
+)
 from mpijob_operator.contract import Reply
+from mpijob_operator.requests import KeyPair
+from mpijob_operator.streams import Streams
 
 LOOPBACK: Final = "127.0.0.1"
 _PORT_MAX: Final = 65535
 _ADDRESS: Final = r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+):)?(?P<port>[0-9]{1,5})"
-
-
-class Streams(Protocol):
-    """Where a command reads and writes."""
-
-    @property
-    def stdin(self) -> BinaryIO:
-        """Requests."""
-        ...
-
-    @property
-    def stdout(self) -> TextIO:
-        """Answers, and nothing else."""
-        ...
-
-    @property
-    def stderr(self) -> TextIO:
-        """What a person is told."""
-        ...
 
 
 def address(text: str) -> tuple[str, int]:
@@ -73,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sync = parser.add_argument_group("for /sync, whose requests carry no settings")
     sync.add_argument("--gang-scheduling", metavar="NAME", default="none")
     sync.add_argument("--cluster-domain", metavar="DOMAIN", default="")
+    sync.add_argument(
+        "--with-ssh-key",
+        action="store_true",
+        help="put a key pair into a new Secret: the answer then holds a private key",
+    )
 
 
 def run(arguments: argparse.Namespace, streams: Streams) -> int:
@@ -91,7 +85,7 @@ def _answer_one(streams: Streams) -> int:
     # A byte more than a request may have tells that there is one.
     data = streams.stdin.read(contract.REQUEST_BYTES_MAX + 1)
     said = contract.answered(data)
-    streams.stdout.write(contract.text(said) + "\n")
+    streams.print(contract.text(said))
     return 1 if "error" in said else 0
 
 
@@ -101,7 +95,7 @@ def _answer_lines(streams: Streams) -> int:
         if line.isspace():
             continue
         said = contract.answered(line.rstrip(b"\r\n"))
-        streams.stdout.write(contract.text(said) + "\n")
+        streams.print(contract.text(said))
         streams.stdout.flush()
         while not line.endswith(b"\n") and line:
             # The rest of a line that was too long for us.
@@ -112,11 +106,11 @@ def _answer_lines(streams: Streams) -> int:
 _PIECE: Final = 1024 * 1024
 
 
-def _routes(settings: mpijob.Settings) -> Mapping[str, Reply]:
+def _routes(settings: mpijob.Settings, key_pair: KeyPair | None) -> Mapping[str, Reply]:
     return {
         "/reconcile": contract.reconcile,
         "/sync": lambda request: metacontroller.sync(
-            request, settings=settings, now=hook_request.clock()
+            request, settings=settings, now=hook_request.clock(), key_pair=key_pair
         ),
         "/customize": metacontroller.customize,
     }
@@ -127,15 +121,16 @@ def _serve(arguments: argparse.Namespace, streams: Streams) -> int:
         cluster_domain=arguments.cluster_domain,
         gang_scheduler=arguments.gang_scheduling,
     )
+    key_pair = keypair.key_pair if arguments.with_ssh_key else None
     try:
-        server = hook_http.Server(arguments.http, _routes(settings))
+        server = hook_http.Server(arguments.http, _routes(settings, key_pair))
     except OSError as error:
         host, port = arguments.http
-        streams.stderr.write(f"error: cannot listen on {host}:{port}: {error}\n")
+        streams.error(f"cannot listen on {host}:{port}: {error}")
         return 1
     with server:
         _stop_on_sigterm(server)
-        streams.stderr.write(f"listening on {server.url}\n")
+        streams.note(f"listening on {server.url}")
         streams.stderr.flush()
         server.serve_forever()
         server.drain()

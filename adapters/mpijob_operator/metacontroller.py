@@ -12,8 +12,9 @@ Rule 2: one step an answer. While there are more, it asks to be called again at 
 intent is written before effect and a verdict before the cleanup (B8.3), although the
 executor would do both at once and in the other order.
 
-Rule 3: what the executor has no word for is left out: Events, live reads, and the key
-pair of the Secret (B8.5). docs/hook.md has the whole list.
+Rule 3: what the executor has no word for is left out: Events, live reads, and, unless
+the operator of this service says otherwise, the Secret, whose key pair would be in the
+answer (B8.5). docs/hook.md has the whole list.
 """
 
 import json
@@ -25,6 +26,7 @@ from attrs import evolve, frozen
 
 import mpijob
 from mpijob import names, sightings
+from mpijob.children.secret import KEY_SLOTS
 from mpijob.job import API_VERSION, KIND
 from mpijob.loose import NOTHING, Manifest, mapping, mappings, strings
 from mpijob.names import Child, Ref
@@ -32,7 +34,7 @@ from mpijob.observed import Live
 from mpijob.world import NO_GANG
 from mpijob_operator.field_path import type_word
 from mpijob_operator.hook_request import Malformed, priority_classes
-from mpijob_operator.requests import ref_of
+from mpijob_operator.requests import KeyPair, ref_of
 
 # What the executor last sent for a child, as it notes it on the object.
 LAST_APPLIED: Final = "metacontroller.k8s.io/last-applied-configuration"
@@ -57,12 +59,26 @@ class Asked:
     observed: mpijob.Observed
     world: mpijob.World
     finalizing: bool
+    has_secrets: bool  # Whether the executor manages Secrets at all.
 
 
 def sync(
-    document: object, *, settings: mpijob.Settings, now: datetime
+    document: object,
+    *,
+    settings: mpijob.Settings,
+    now: datetime,
+    key_pair: KeyPair | None = None,
 ) -> dict[str, Any]:
     """Answer a sync or finalize hook.
+
+    Args:
+        document: The request.
+        settings: What the request does not say, as the service was started.
+        now: The time.
+        key_pair: Makes the keys of a new Secret; None leaves the Secret to others.
+
+    Returns:
+        The status, the children that there should be, and when to ask again.
 
     Raises:
         Malformed: It is no such request for an MPIJob.
@@ -70,13 +86,17 @@ def sync(
     asked = _asked(document, settings, now)
     said = mpijob.reconcile(asked.job, asked.observed, asked.world)
     children: Children = {ref: kept(value) for ref, value in asked.children.items()}
-    steps = _doable(mpijob.plan(asked.job, asked.observed, said), children)
+    steps = _doable(
+        mpijob.plan(asked.job, asked.observed, said),
+        children,
+        with_secret=key_pair is not None and asked.has_secrets,
+    )
     status = mapping(asked.parent.get("status"))
     for action in steps[0] if steps else ():
         if isinstance(action, mpijob.WriteStatus):
             status = mpijob.encode_status(action.status)
         else:
-            _change(children, action)
+            _change(children, _with_key(action, key_pair))
     later = said.requeue_after.total_seconds() if said.requeue_after else 0.0
     return {
         "status": status,
@@ -87,16 +107,21 @@ def sync(
     }
 
 
-def _doable(plan: mpijob.Plan, children: Children) -> list[list[mpijob.Action]]:
+def _doable(
+    plan: mpijob.Plan, children: Children, *, with_secret: bool
+) -> list[list[mpijob.Action]]:
     """Return the steps without what the executor cannot do: no step waits for that."""
-    steps = [[action for action in step if _can(action, children)] for step in plan]
+    steps = [
+        [each for each in step if _can(each, children, with_secret=with_secret)]
+        for step in plan
+    ]
     return [step for step in steps if step]
 
 
-def _can(action: mpijob.Action, children: Children) -> bool:
+def _can(action: mpijob.Action, children: Children, *, with_secret: bool) -> bool:
     match action:
         case mpijob.Create():
-            return action.child is not Child.SECRET
+            return with_secret or action.child is not Child.SECRET
         case mpijob.Touch() | mpijob.Delete():
             return action.ref in children
         case mpijob.Apply() | mpijob.WriteStatus():
@@ -117,6 +142,16 @@ def _change(children: Children, action: mpijob.Action) -> None:
             del children[action.ref]
         case _:
             pass
+
+
+def _with_key(action: mpijob.Action, key_pair: KeyPair | None) -> mpijob.Action:
+    """Fill the slot of a Secret that is to be made."""
+    if not isinstance(action, mpijob.Create) or action.child is not Child.SECRET:
+        return action
+    if key_pair is None:
+        return action
+    data = dict(zip(KEY_SLOTS, key_pair(), strict=True))
+    return mpijob.Create(action.child, {**action.manifest, "data": data})
 
 
 def _without_owner(manifest: Manifest) -> Manifest:
@@ -172,7 +207,8 @@ def _asked(document: object, settings: mpijob.Settings, now: datetime) -> Asked:
         now, evolve(settings, ttl_keeps_job=True), priority_classes(classes)
     )
     finalizing = request.get("finalizing") is True
-    return Asked(parent, job, children, observed, world, finalizing)
+    has_secrets = "Secret.v1" in mapping(request.get("children"))
+    return Asked(parent, job, children, observed, world, finalizing, has_secrets)
 
 
 def _parent(request: Manifest) -> Manifest:
