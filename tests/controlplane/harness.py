@@ -48,9 +48,9 @@ def programs() -> Path:
     return Path(done.stdout.strip())
 
 
-def missing(folder: Path) -> list[str]:
-    """Return the programs that are not there."""
-    return [name for name in NEEDED if not os.access(folder / name, os.X_OK)]
+def missing(folder: Path, *names: str) -> list[str]:
+    """Return which of these are not there; asked of none, of those that are needed."""
+    return [n for n in names or NEEDED if not os.access(folder / n, os.X_OK)]
 
 
 def free_port() -> int:
