@@ -97,10 +97,14 @@ def a_job(
 
 
 def a_condition(
-    type_: str, status: str = "True", reason: str = "", message: str = ""
+    type_: str,
+    status: str = "True",
+    reason: str = "",
+    message: str = "",
+    since: float = -60,
 ) -> Condition:
-    """Return a condition that is a minute old."""
-    return Condition(type_, status, reason, message, at(-60), at(-60))
+    """Return a condition, by default a minute old."""
+    return Condition(type_, status, reason, message, at(since), at(since))
 
 
 def a_status(*said: Condition | str, **fields: Any) -> JobStatus:  # noqa: ANN401 - JobStatus'.

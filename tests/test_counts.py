@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`active` is what may hold a node; the other counts are what is remembered."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mpijob.counts import launcher_counts, worker_counts
+from mpijob.job import MPIJob
+from mpijob.observed import LauncherJob, Pod
+from mpijob.status import ReplicaStatus
+from tests.builders import (
+    STARTED,
+    THEIRS,
+    Sighting,
+    a_job,
+    a_launcher,
+    a_launcher_pod,
+    a_worker,
+    at,
+    failed,
+    the_case,
+)
+
+SELECTOR = (
+    "training.kubeflow.org/operator-name=mpi-operator,"
+    "training.kubeflow.org/job-name=pi,training.kubeflow.org/job-role="
+)
+REMEMBERED = evolve(
+    STARTED,
+    launcher=ReplicaStatus(1, succeeded=2, failed=3),
+    worker=ReplicaStatus(4, succeeded=5, failed=6),
+)
+
+
+def workers(job: MPIJob, *found: Sighting, wanted: bool, fresh: bool) -> ReplicaStatus:
+    return worker_counts(the_case(job, *found), wanted=wanted, fresh=fresh)
+
+
+def launchers(
+    job: MPIJob, *found: Sighting, wanted: bool, fresh: bool
+) -> ReplicaStatus:
+    return launcher_counts(the_case(job, *found), wanted=wanted, fresh=fresh)
+
+
+GOING: dict[str, Any] = {"terminating": True}
+
+
+@pytest.mark.rule("B4.5")
+@pytest.mark.parametrize(
+    ("pods", "may_hold", "wanted"),
+    [
+        pytest.param([], 0, 3, id="nothing made"),
+        pytest.param([a_worker(0, "Pending")], 1, 3, id="one pending"),
+        pytest.param([a_worker(0), a_worker(2)], 2, 3, id="two run"),
+        pytest.param([a_worker(0, "Unknown")], 1, 3, id="one unknown"),
+        pytest.param([a_worker(0, **GOING)], 1, 3, id="one on its way out"),
+        pytest.param([a_worker(0, "Succeeded")], 0, 2, id="one ended well"),
+        pytest.param([failed(0)], 0, 3, id="one failed, and is made again"),
+        pytest.param([failed(0, **GOING)], 0, 3, id="one failed and goes"),
+        pytest.param([a_worker(5)], 1, 4, id="one too many"),
+        pytest.param([failed(5)], 0, 3, id="one too many failed"),
+        pytest.param([a_worker(5, "Succeeded")], 0, 3, id="one too many ended well"),
+        pytest.param([evolve(a_worker(0), name="stray")], 1, 4, id="a stray"),
+        pytest.param([a_worker(0, owner=THEIRS)], 0, 3, id="somebody else's"),
+        pytest.param([a_launcher_pod()], 0, 3, id="the launcher's"),
+    ],
+)
+def test_workers_count_before_they_are_made_and_until_they_ended(
+    pods: list[Pod], may_hold: int, wanted: int
+) -> None:
+    job = a_job(workers=3)
+    assert workers(job, *pods, wanted=False, fresh=False).active == may_hold
+    assert workers(job, *pods, wanted=True, fresh=False).active == wanted
+
+
+FORMER = a_launcher_pod(name="pi-launcher-former")
+
+
+@pytest.mark.rule("B4.5")
+@pytest.mark.parametrize(
+    ("found", "may_hold", "wanted"),
+    [
+        pytest.param([], 0, 1, id="nothing made"),
+        pytest.param([a_launcher()], 1, 1, id="the Job alone"),
+        pytest.param([a_launcher("Suspended")], 1, 1, id="a suspended Job"),
+        pytest.param([a_launcher(**GOING)], 1, 1, id="a Job on its way out"),
+        pytest.param([a_launcher("Complete")], 0, 1, id="a Job that ended well"),
+        pytest.param([a_launcher("Failed")], 0, 1, id="a Job that failed"),
+        pytest.param(
+            [a_launcher("SuccessCriteriaMet")], 1, 1, id="a Job that is about to end"
+        ),
+        pytest.param([a_launcher_pod()], 1, 1, id="a pod without its Job"),
+        pytest.param([a_launcher(), a_launcher_pod("Failed")], 1, 1, id="a retry"),
+        pytest.param(
+            [a_launcher("Complete"), a_launcher_pod("Running")], 1, 1, id="pod outlives"
+        ),
+        pytest.param([a_launcher(), a_launcher_pod(), FORMER], 2, 2, id="two pods"),
+        pytest.param([a_launcher(owner=THEIRS)], 0, 1, id="somebody else's Job"),
+    ],
+)
+def test_the_launcher_counts_while_its_job_may_run(
+    found: list[Sighting], may_hold: int, wanted: int
+) -> None:
+    job = a_job()
+    assert launchers(job, *found, wanted=False, fresh=False).active == may_hold
+    assert launchers(job, *found, wanted=True, fresh=False).active == wanted
+
+
+@pytest.mark.rule("B4.9")
+@pytest.mark.parametrize(
+    ("pods", "fresh", "succeeded", "failures"),
+    [
+        pytest.param([], False, 5, 6, id="recorded"),
+        pytest.param([], True, 0, 0, id="a new start"),
+        pytest.param([failed(0, failure=9)], False, 5, 9, id="a larger number"),
+        pytest.param([failed(0, failure=2)], False, 5, 6, id="a smaller number"),
+        pytest.param([failed(0, failure=9)], True, 0, 0, id="an earlier start's"),
+        pytest.param(
+            [failed(0, failure=9, **GOING)], False, 5, 6, id="an earlier start's pod"
+        ),
+        pytest.param(
+            [a_worker(i, "Succeeded") for i in range(7)], False, 7, 6, id="more ended"
+        ),
+        pytest.param([a_worker(0, "Succeeded")], False, 5, 6, id="fewer are left"),
+        pytest.param([a_worker(0, "Succeeded")], True, 1, 0, id="one ended at once"),
+    ],
+)
+def test_workers_failures_and_successes_are_the_largest_seen(
+    pods: list[Pod], *, fresh: bool, succeeded: int, failures: int
+) -> None:
+    counts = workers(a_job(status=REMEMBERED), *pods, wanted=False, fresh=fresh)
+    assert (counts.succeeded, counts.failed) == (succeeded, failures)
+
+
+@pytest.mark.rule("B4.9")
+@pytest.mark.parametrize(
+    ("job", "fresh", "succeeded", "failures"),
+    [
+        pytest.param(None, False, 2, 3, id="recorded"),
+        pytest.param(None, True, 0, 0, id="a new start"),
+        pytest.param(a_launcher(), False, 0, 0, id="a new Job"),
+        pytest.param(a_launcher(succeeded=1, failed=7), False, 1, 7, id="seen"),
+    ],
+)
+def test_the_launchers_counts_are_its_jobs(
+    job: LauncherJob | None, *, fresh: bool, succeeded: int, failures: int
+) -> None:
+    found = [job] if job else []
+    counts = launchers(a_job(status=REMEMBERED), *found, wanted=False, fresh=fresh)
+    assert (counts.succeeded, counts.failed) == (succeeded, failures)
+
+
+@pytest.mark.rule("B1.2")
+def test_the_selector_is_written_for_scale() -> None:
+    assert workers(a_job(), wanted=False, fresh=False).selector == f"{SELECTOR}worker"
+    launcher = launchers(a_job(), wanted=False, fresh=False)
+    assert launcher == ReplicaStatus(0, 0, 0, f"{SELECTOR}launcher")
+
+
+@pytest.mark.rule("B4.5")
+def test_a_job_without_workers_wants_none() -> None:
+    counts = workers(a_job(workers=None), a_worker(0), wanted=True, fresh=False)
+    assert (counts.active, counts.succeeded, counts.failed) == (1, 0, 0)
+    assert workers(a_job(workers=None), wanted=True, fresh=True).active == 0
+    aged = a_launcher_pod(created=at(-9))
+    assert launchers(a_job(workers=None), aged, wanted=True, fresh=True).active == 1
