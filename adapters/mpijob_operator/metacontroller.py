@@ -6,7 +6,7 @@ deletes what is not in the list, makes what is, and writes the status last. Of t
 can make a safe executor of a plan, if each answer holds one step and no more:
 
 Rule 1: KEEP is said aloud. Every child that was observed is in the answer, unless the
-step deletes it. It is described as it was last applied, so that the merge is empty.
+step deletes it. It is described in such words that the merge changes nothing.
 
 Rule 2: one step an answer. While there are more, it asks to be called again at once; so
 intent is written before effect and a verdict before the cleanup (B8.3), although the
@@ -20,7 +20,7 @@ answer (B8.5). docs/hook.md has the whole list.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, assert_never
+from typing import Any, Final, assert_never, cast
 
 from attrs import evolve, frozen
 
@@ -28,7 +28,7 @@ import mpijob
 from mpijob import names, sightings
 from mpijob.children.secret import KEY_SLOTS
 from mpijob.job import API_VERSION, KIND
-from mpijob.loose import NOTHING, Manifest, mapping, mappings, strings
+from mpijob.loose import NOTHING, Manifest, mapping, mappings, sequence, strings
 from mpijob.names import Child, Ref
 from mpijob.observed import Live
 from mpijob.world import NO_GANG
@@ -171,10 +171,11 @@ def _merged(value: Manifest, fields: Manifest) -> Manifest:
 def kept(value: Manifest) -> Manifest:
     """Return what keeps an observed child as it is.
 
-    The executor merges three ways: fields that it applied before and that are not in
-    the answer now are removed. So the answer repeats what was applied, or, where
-    nothing was, names the object and nothing more. A Secret's keys are not repeated:
-    its kind must have no updateStrategy.
+    The executor merges three ways: a field that it applied before and that is not in
+    the answer is removed, and one that is gets the answer's value. So the answer has
+    the fields that were applied, with the values that were seen: what Kueue took away
+    stays away. Where nothing was applied it names the object and nothing more. A
+    Secret's keys are not repeated: its kind must have no updateStrategy.
     """
     ref = ref_of(value)
     text = strings(value["metadata"].get("annotations")).get(LAST_APPLIED)
@@ -184,9 +185,27 @@ def kept(value: Manifest) -> Manifest:
         except (ValueError, RecursionError):
             applied = NOTHING
         if mapping(applied.get("metadata")).get("name") == ref.name:
-            return applied
+            return mapping(_as_seen(applied, value))
     metadata = {"name": ref.name, "namespace": ref.namespace}
     return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata}
+
+
+def _as_seen(applied: object, seen: object) -> object:
+    """Return the fields that were applied, with the values that they have now."""
+    if isinstance(applied, Mapping):
+        known = mapping(seen)
+        fields = mapping(cast("object", applied))
+        return {k: _as_seen(v, known[k]) for k, v in fields.items() if k in known}
+    before, now = sequence(applied), sequence(seen)
+    if not before or not now:
+        return seen
+    if all(strings(item).get("name") for item in (*before, *now)):
+        # The executor takes such a list for a map.
+        named = {item["name"]: item for item in now}
+        return [_as_seen(i, named[i["name"]]) for i in before if i["name"] in named]
+    if len(before) == len(now):
+        return [_as_seen(one, other) for one, other in zip(before, now, strict=True)]
+    return seen
 
 
 def _asked(document: object, settings: mpijob.Settings, now: datetime) -> Asked:
