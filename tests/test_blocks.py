@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in a job's way, in the order of its weight, and what it holds back."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mpijob.blocks import Block, blocks_of, pods_held
+from mpijob.job import MPIJob
+from mpijob.names import Child
+from mpijob.observed import Refusal, Unreadable
+from mpijob.stage import Stage
+from tests.builders import (
+    THEIRS,
+    Sighting,
+    a_job,
+    a_launcher,
+    a_thing,
+    a_worker,
+    the_case,
+)
+
+FOREIGN = "exists already and is not this MPIJob's: "
+NO_POD = Refusal(Child.WORKER, "pi-worker-0", "QuotaExceeded", "no quota")
+NO_JOB = Refusal(Child.LAUNCHER, "pi-launcher", "Forbidden", "not you")
+NO_MAP = Refusal(Child.CONFIG_MAP, "pi-config", "AdmissionDenied", "policy")
+STRAY = evolve(a_worker(0), name="pi-worker-x")
+GARBAGE = Unreadable("Pod", "pi-worker-3", "no metadata")
+
+
+def theirs(kind: str) -> Any:  # noqa: ANN401 - a Thing.
+    return a_thing(kind, owner=THEIRS)
+
+
+def blocks(
+    *found: Sighting, job: MPIJob | None = None, stage: Stage = Stage.STARTING
+) -> tuple[Block, ...]:
+    return blocks_of(the_case(job or a_job(workers=2), *found), stage)
+
+
+@pytest.mark.rule("B4.1", "B8.1", "B8.4")
+@pytest.mark.parametrize(
+    ("found", "reason", "message"),
+    [
+        *(
+            pytest.param(
+                [theirs(kind)], "ErrResourceExists", f"{FOREIGN}{kind} {name}", id=kind
+            )
+            for kind, name in (
+                ("Service", "pi"),
+                ("ConfigMap", "pi-config"),
+                ("Secret", "pi-ssh"),
+                ("PodGroup", "pi"),
+                ("Workload", "pi"),
+            )
+        ),
+        pytest.param(
+            [a_launcher(owner=THEIRS)],
+            "ErrResourceExists",
+            f"{FOREIGN}launcher Job pi-launcher",
+            id="launcher Job",
+        ),
+        pytest.param(
+            [a_worker(1, owner=THEIRS), a_worker(0, owner=THEIRS)],
+            "ErrResourceExists",
+            f"{FOREIGN}worker Pod pi-worker-0, worker Pod pi-worker-1",
+            id="workers",
+        ),
+        pytest.param(
+            [theirs("Service"), a_worker(0, owner=THEIRS)],
+            "ErrResourceExists",
+            f"{FOREIGN}Service pi, worker Pod pi-worker-0",
+            id="several",
+        ),
+        pytest.param(
+            [STRAY, GARBAGE],
+            "UnreadableChild",
+            "Pod pi-worker-3: no metadata, Pod pi-worker-x has the name of no worker",
+            id="unreadable",
+        ),
+        pytest.param(
+            [NO_POD], "QuotaExceeded", "worker Pod pi-worker-0: no quota", id="worker"
+        ),
+        pytest.param(
+            [NO_JOB], "Forbidden", "launcher Job pi-launcher: not you", id="launcher"
+        ),
+        pytest.param(
+            [NO_MAP], "AdmissionDenied", "ConfigMap pi-config: policy", id="map"
+        ),
+        pytest.param(
+            [NO_POD, a_worker(1)],
+            "QuotaExceeded",
+            "worker Pod pi-worker-0: no quota",
+            id="another worker exists",
+        ),
+    ],
+)
+def test_an_obstacle_is_told(found: list[Sighting], reason: str, message: str) -> None:
+    assert blocks(*found) == (Block(reason, message),)
+
+
+@pytest.mark.rule("B4.1")
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([a_worker(7, owner=THEIRS)], id="a name that is not wanted"),
+        pytest.param([NO_POD, a_worker(0)], id="a worker that exists now"),
+        pytest.param([NO_JOB, a_launcher()], id="a launcher that exists now"),
+    ],
+)
+def test_what_is_no_obstacle_is_not_told(found: list[Sighting]) -> None:
+    assert blocks(*found) == ()
+
+
+@pytest.mark.rule("B4.1", "B1.7")
+def test_obstacles_come_by_their_weight() -> None:
+    job = a_job(workers=2, slotsPerWorker=-1)
+    found = blocks(NO_POD, NO_JOB, NO_MAP, STRAY, theirs("Secret"), job=job)
+    assert [block.reason for block in found] == [
+        "InvalidSpec",
+        "ErrResourceExists",
+        "UnreadableChild",
+        "AdmissionDenied",
+        "Forbidden",
+        "QuotaExceeded",
+    ]
+    assert found[0].message == "spec.slotsPerWorker is -1, and must be 0 or more"
+
+
+@pytest.mark.rule("B4.1")
+@pytest.mark.parametrize("stage", [Stage.SUCCEEDED, Stage.FAILED, Stage.EXPIRED])
+def test_nothing_is_in_the_way_of_a_job_that_ended(stage: Stage) -> None:
+    job = a_job(slotsPerWorker=-1)
+    assert blocks(NO_POD, STRAY, theirs("Service"), job=job, stage=stage) == ()
+
+
+@pytest.mark.rule("B6.1", "B8.1")
+@pytest.mark.parametrize(
+    ("stage", "found", "expected"),
+    [
+        (Stage.SUSPENDED, theirs("PodGroup"), False),
+        (Stage.SUSPENDED, theirs("Service"), True),
+        (Stage.SUSPENDED, a_worker(0, owner=THEIRS), False),
+        (Stage.SUSPENDED, NO_POD, False),
+        (Stage.SUSPENDED, NO_MAP, True),
+        (Stage.HELD, a_launcher(owner=THEIRS), True),
+        (Stage.HELD, a_worker(0, owner=THEIRS), False),
+        (Stage.HELD, NO_JOB, False),
+        (Stage.WAITING, NO_JOB, False),
+        (Stage.WAITING, NO_POD, True),
+    ],
+)
+def test_only_what_a_stage_wants_can_be_in_its_way(
+    stage: Stage, found: Sighting, *, expected: bool
+) -> None:
+    assert bool(blocks(found, stage=stage)) is expected
+
+
+@pytest.mark.rule("B8.1")
+@pytest.mark.parametrize(
+    ("found", "held"),
+    [
+        *((theirs(kind), True) for kind in ("Service", "ConfigMap", "Secret")),
+        *((theirs(kind), True) for kind in ("PodGroup", "Workload")),
+        (a_launcher(owner=THEIRS), False),
+        (a_worker(0, owner=THEIRS), False),
+        (a_thing("Service"), False),
+    ],
+)
+def test_what_every_pod_would_use_holds_every_pod(
+    found: Sighting, *, held: bool
+) -> None:
+    assert pods_held(the_case(a_job(), found)) is held
