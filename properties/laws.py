@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a law is written: any input, one known truth, and proof that it was at stake.
+
+A law that says "whenever A, then B" is empty where A never holds. So a law names what
+must happen now and then among the inputs, calls `sometimes` where it does, and fails
+when a whole run went by without it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from hypothesis import given, settings
+from hypothesis.strategies import SearchStrategy
+
+# Fewer tries than this (`make mutants`) may miss what is only frequent.
+_ENOUGH_TRIES: Final = 100
+
+_SEEN: Final[Counter[str]] = Counter()
+
+
+def sometimes(event: str, *, when: bool = True) -> bool:
+    """Note that something happened in this try, and say whether it did."""
+    if when:
+        _SEEN[event] += 1
+    return when
+
+
+def law(
+    *inputs: SearchStrategy[object], often: tuple[str, ...] = ()
+) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """Try a law on these inputs; what is `often` must happen at least once."""
+
+    def decorate(check: Callable[..., None]) -> Callable[[], None]:
+        tried = given(*inputs)(check)
+
+        def test() -> None:
+            _SEEN.clear()
+            tried()
+            never = [event for event in often if not _SEEN[event]]
+            enough = settings().max_examples >= _ENOUGH_TRIES
+            assert not (never and enough), f"this law is empty: never {never}"
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        test.__module__ = check.__module__
+        return test
+
+    return decorate
