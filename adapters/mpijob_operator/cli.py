@@ -6,6 +6,7 @@ then: the start of a small command is most of what it takes.
 """
 
 import argparse
+import functools
 import importlib
 import os
 import re
@@ -79,8 +80,35 @@ class _Misused(Exception):  # noqa: N818 - it ends at `main`, and is not ours.
         self.hint = hint
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Asks the terminal how wide it is without importing shutil, which is slow.
+
+    argparse makes one for each option that it is told of.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+@functools.cache
+def _columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    try:
+        return int(columns) if columns.isdecimal() else os.get_terminal_size().columns
+    except OSError:  # Nobody looks at a terminal: the width of old.
+        return 80
+
+
 class _Parser(argparse.ArgumentParser):
     """Speaks of mistakes as the rest of the command line does."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog,
+            description=description,
+            formatter_class=_Formatter,
+            allow_abbrev=False,
+        )
 
     def error(self, message: str) -> NoReturn:
         raise _Misused(message, f"`{self.prog} --help` shows what it takes")
@@ -91,15 +119,15 @@ def _command(name: str) -> Command:
 
 
 def _parser_of(name: str) -> argparse.ArgumentParser:
-    does = f"{COMMANDS[name][1].capitalize()}."
-    command = _Parser(prog=f"mpijob {name}", description=does, allow_abbrev=False)
+    does = COMMANDS[name][1]
+    command = _Parser(f"mpijob {name}", f"{does[0].upper()}{does[1:]}.")
     _command(name).add_arguments(command)
     return command
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the whole command line: for programs that complete what is typed."""
-    top = _Parser(prog="mpijob", description=DESCRIPTION, epilog=EPILOG)
+    top = argparse.ArgumentParser("mpijob", description=DESCRIPTION, epilog=EPILOG)
     top.add_argument("--version", action="store_true", help="print the version")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name, (_, does) in COMMANDS.items():
@@ -141,7 +169,7 @@ def _parsed(name: str, words: Sequence[str]) -> argparse.Namespace:
     command = _parser_of(name)
     arguments, rest = command.parse_known_args(words)
     if rest:
-        known = re.findall(r"--?[a-z][a-z-]*", command.format_usage())
+        known = re.findall(r"--[a-z-]+", command.format_help())
         hint = _near(rest[0], known) or f"`mpijob {name} --help` shows what it takes"
         what = "option" if rest[0].startswith("-") else "argument"
         raise _Misused(f"mpijob {name} takes no {what} {rest[0]}", hint)

@@ -8,9 +8,7 @@ files that others wrote, and a terminal obeys what it is sent.
 import os
 import sys
 from collections.abc import Iterable
-from typing import BinaryIO, Final, TextIO
-
-from attrs import frozen
+from typing import BinaryIO, Final, NamedTuple, TextIO
 
 from mpijob_operator.field_path import printable
 
@@ -21,8 +19,7 @@ LINE_MAX: Final = 2_000
 _COLOURS: Final = {"error": "1;31", "warning": "1;33", "hint": "1;36", "note": "1;36"}
 
 
-@frozen
-class Streams:
+class Streams(NamedTuple):
     """The three streams of a process, or what stands in for them."""
 
     stdin: BinaryIO

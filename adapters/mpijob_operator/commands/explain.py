@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mpijob explain`: where a job stands, which question decided, what it waits for."""
+
+import argparse
+from collections.abc import Sequence
+
+from mpijob_operator import explain, offline, options, page
+from mpijob_operator.manifests import key_text
+from mpijob_operator.offline import Planned
+from mpijob_operator.streams import Streams
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="the job, as NAME or NAMESPACE/NAME (default: each)",
+    )
+    options.add_files(parser, required=False)
+    options.add_observed(parser)
+    options.add_world(parser)
+
+
+def run(arguments: argparse.Namespace, streams: Streams) -> int:
+    """Explain each job, or the one that is named."""
+    if not arguments.filename and not arguments.observed:
+        hint = "name what kubectl printed with --observed STATE, or a manifest with -f"
+        streams.error("there is nothing to explain", hint)
+        return 2
+    question = offline.question(arguments, streams)
+    if question is None:
+        return 1
+    plans = [offline.planned(asked, question.world) for asked in question.asked]
+    if arguments.name:
+        chosen = [p for p in plans if arguments.name in _names(p)]
+        if not chosen:
+            streams.error(f"there is no MPIJob {arguments.name}", _there(plans))
+            return 1
+        plans = chosen
+    wrong = [offline.report(planned, streams) for planned in plans]
+    now = question.world.now
+    page.show_all((explain.page(planned, now) for planned in plans), streams)
+    return 1 if question.failed or any(wrong) else 0
+
+
+def _names(planned: Planned) -> tuple[str, str]:
+    job = planned.job
+    return job.name, f"{job.namespace}/{job.name}"
+
+
+def _there(plans: Sequence[Planned]) -> str:
+    names = [key_text((p.job.namespace, p.job.name)) for p in plans]
+    return f"there are {', '.join(names[:5])}" if names else ""

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a job stands, for people: the stage, why, what it waits for, each child.
+
+Start at `page`. Like `render` it reads the function's answer and decides nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import mpijob
+from mpijob import names
+from mpijob.messages import listed
+from mpijob.names import Child
+from mpijob.observed import LauncherJob, Pod, Thing
+from mpijob.wire import text_of_time
+from mpijob_operator import render
+from mpijob_operator.manifests import key_text
+from mpijob_operator.offline import Planned
+from mpijob_operator.page import Block, Heading, Page, Sentences, Table
+from mpijob_operator.words import Row, folded
+
+Seen = Pod | LauncherJob | Thing
+
+# In these stages pods are wanted, and what is not there yet is waited for.
+_UNDER_WAY: Final = ("Waiting", "Starting", "Running")
+
+# What is to happen to a child, by what the core calls it.
+_FATES: Final = {
+    "want": "should exist",
+    "keep": "may stay",
+    "stop": "should run nothing",
+    "tidy": "as cleanPodPolicy says",
+    "gone": "should go",
+}
+
+
+def page(planned: Planned, now: datetime) -> Page:
+    """Return all that explains where a job stands."""
+    job, answer = planned.job, planned.answer
+    title = f"MPIJob {key_text((job.namespace, job.name))}: {answer.stage.value}"
+    told = [f"because: {answer.because}"]
+    told += [f"waits for: {each}" for each in _waits(planned)]
+    told.append(f"looks again: {_looks_again(planned, now)}")
+    blocks: list[Block] = [Heading(title), Sentences(tuple(told))]
+    if conditions := tuple(_conditions(planned)):
+        header = ("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")
+        blocks.append(Table(header, conditions))
+    rows = tuple((r.mark, r.kind, r.name, r.what) for r in folded(_children(planned)))
+    blocks.append(Table(("CHILD", "FATE", "NAME", "THERE"), rows))
+    if said := tuple(render.consequences(planned)):
+        blocks.append(Sentences(said))
+    if planned.steps:
+        count = sum(map(len, planned.steps))
+        blocks.append(
+            Sentences((f"{count} actions are left to do; mpijob plan shows them.",))
+        )
+    return blocks
+
+
+def _waits(planned: Planned) -> Iterator[str]:
+    """Say what the stage waits for, as far as it is waiting."""
+    job, seen = planned.job, planned.asked.observed
+    if planned.answer.needs:
+        yield "a live look at " + listed(sorted(n.value for n in planned.answer.needs))
+    if planned.answer.stage.value not in _UNDER_WAY:
+        return
+    pods = {pod.name: pod for pod in seen.pods}
+    late = [
+        f"{name} ({_pod(pods.get(name))})"
+        for name in (names.worker(job, index) for index in range(job.workers))
+        if not _is_up(pods.get(name), ready=job.waits_for_workers)
+    ]
+    if late:
+        yield listed(late)
+    elif planned.answer.stage.value == "Starting":
+        yield "the launcher"
+
+
+def _is_up(pod: Pod | None, *, ready: bool) -> bool:
+    if pod is None or pod.terminating:
+        return False
+    return pod.ready if ready else pod.phase in ("Running", "Succeeded")
+
+
+def _looks_again(planned: Planned, now: datetime) -> str:
+    wait = planned.answer.requeue_after
+    if wait is None:
+        return "when something changes"
+    return f"in {_span(wait)}, at {text_of_time(now + wait)}, or when something changes"
+
+
+def _span(wait: timedelta) -> str:
+    """Return a time in the units that a person would use.
+
+    >>> _span(timedelta(seconds=90)), _span(timedelta(days=2))
+    ('1m 30s', '2d')
+    """
+    left = max(round(wait.total_seconds()), 0)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, size)
+        if number:
+            parts.append(f"{number}{unit}")
+    return " ".join(parts) or "0s"
+
+
+def _conditions(planned: Planned) -> Iterator[tuple[str, ...]]:
+    for each in planned.answer.status.conditions:
+        since = each.last_transition_time
+        when = text_of_time(since) if since else "-"
+        yield each.type, each.status, each.reason, when, each.message
+
+
+# --- Children -----------------------------------------------------------------
+
+
+def _children(planned: Planned) -> Iterator[Row]:
+    """Give each child, what is to become of it, and what is there of its name."""
+    job, seen = planned.job, planned.asked.observed
+    wanted = {(d.child, d.name) for d in planned.answer.desired}
+    for child, fate in planned.answer.fates.items():
+        fated = _FATES[fate.value]
+        there = _there(job, seen, child)
+        missing = [n for c, n in wanted if c is child and n not in there]
+        for name in sorted({*there, *missing}, key=lambda n: (len(n), n)):
+            yield Row(child.value, fated, name, _seen(job, there.get(name)))
+        if not there and not missing and child not in (Child.WORKLOAD, Child.POD_GROUP):
+            yield Row(child.value, fated, "-", "nothing is there")
+
+
+def _there(job: mpijob.MPIJob, seen: mpijob.Observed, child: Child) -> dict[str, Seen]:
+    found: Sequence[Seen | None]
+    match child:
+        case Child.WORKER:
+            launchers = names.launcher(job)
+            found = [p for p in seen.pods if p.owner.name != launchers]
+        case Child.LAUNCHER:
+            launchers = names.launcher(job)
+            pods = [p for p in seen.pods if p.owner.name == launchers]
+            found = [seen.launcher, *pods]
+        case Child.SERVICE | Child.CONFIG_MAP | Child.SECRET:
+            found = [
+                {
+                    Child.SERVICE: seen.service,
+                    Child.CONFIG_MAP: seen.config_map,
+                    Child.SECRET: seen.secret,
+                }[child]
+            ]
+        case Child.WORKLOAD | Child.POD_GROUP:
+            found = [g for g in seen.pod_groups if g.ref.kind == child.value]
+    return {each.name: each for each in found if each is not None}
+
+
+def _seen(job: mpijob.MPIJob, found: Seen | None) -> str:
+    """Say what is there, and whose it is where it is not the job's."""
+    if found is None:
+        return "missing"
+    words = "exists"
+    if isinstance(found, Pod):
+        words = _pod(found)
+    elif isinstance(found, LauncherJob):
+        words = _launcher(found)
+    ours = found.owner.uid in {job.uid, _launcher_uid(job, found)} and found.owner.uid
+    going = ", terminating" if found.terminating else ""
+    return f"{words}{going}" + ("" if ours else ", and is not this job's")
+
+
+def _launcher_uid(job: mpijob.MPIJob, found: Seen) -> str:
+    """Return whose pods the launcher's are: the Job's, by name."""
+    is_launcher = isinstance(found, Pod) and found.owner.name == names.launcher(job)
+    return found.owner.uid if is_launcher else ""
+
+
+def _pod(pod: Pod | None) -> str:
+    if pod is None:
+        return "missing"
+    words = [f"{pod.phase}, Ready" if pod.ready else pod.phase]
+    if pod.node:
+        words.append(f"on {pod.node}")
+    if pod.failure is not None:
+        words.append(f"failure {pod.failure}")
+    if pod.reason:
+        words.append(pod.reason)
+    return ", ".join(words)
+
+
+def _launcher(job: LauncherJob) -> str:
+    said = [*job.conditions] or ["exists"]
+    counts = ((job.succeeded, "succeeded"), (job.failed, "failed"))
+    return ", ".join((*said, *(f"{n} {word}" for n, word in counts if n)))
