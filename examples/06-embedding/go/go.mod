@@ -1,0 +1,3 @@
+module mpijob.example/host
+
+go 1.22
