@@ -6,7 +6,6 @@ tests/test_tidy.py`` writes them anew from the code; read the difference.
 """
 
 import ast
-import importlib
 import os
 import re
 import statistics
@@ -16,6 +15,9 @@ from pathlib import Path
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+from mpijob.actions import GUARDS
+from mpijob.lifetimes import COLUMNS, LIFETIMES
+from mpijob.stage import QUESTIONS
 from tests.tools import rules, source
 from tests.tools.source import ROOT, label
 
@@ -184,7 +186,7 @@ def test_the_map_fits_on_a_wall() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in (*CORE, *SHELL) if p.stem != "__init__"], ids=label
+    "path", [p for p in (*CORE, *SHELL) if not p.stem.startswith("__")], ids=label
 )
 def test_the_map_shows_every_module(path: Path) -> None:
     inside = path.relative_to(ROOT).with_suffix("").parts[2:]
@@ -195,23 +197,34 @@ def test_the_map_shows_every_module(path: Path) -> None:
     )
 
 
-def test_the_lifetimes_in_the_architecture_are_the_ones_in_the_code() -> None:
-    table = lifetimes()
+@pytest.mark.parametrize("name", ["questions", "lifetimes", "guards"])
+def test_the_tables_of_the_architecture_are_those_of_the_code(name: str) -> None:
+    rows = {"questions": questions, "lifetimes": lifetimes, "guards": guards}[name]()
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     if os.environ.get("ACCEPT"):
-        source.rewrite(ARCHITECTURE, "lifetimes", table)
-    assert source.section(ARCHITECTURE, "lifetimes") == table, (
-        "ACCEPT=1 writes the table between <!-- lifetimes --> and <!-- /lifetimes -->"
+        source.rewrite(ARCHITECTURE, name, table)
+    assert source.section(ARCHITECTURE, name) == table, (
+        f"ACCEPT=1 writes the table between <!-- {name} --> and <!-- /{name} -->"
     )
 
 
-def lifetimes() -> str:
-    """Draw the table of the code: a row a child, a column a stage."""
-    code = importlib.import_module("mpijob.lifetimes")
-    table = code.LIFETIMES
-    rows = [["", *(stage.value for stage in code.COLUMNS)]]
-    rows += [[child.value, *(fate.value for fate in table[child])] for child in table]
-    rows.insert(1, ["---"] * len(rows[0]))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def questions() -> list[list[str]]:
+    """Give the questions in their order, each with the stage that a yes gives."""
+    asked = [[ask.__doc__ or "", stage.value] for ask, stage in QUESTIONS]
+    return [["The first that is true", "decides the stage"], *asked]
+
+
+def lifetimes() -> list[list[str]]:
+    """Give a row a child, a column a stage."""
+    fates = [[c.value, *(f.value for f in LIFETIMES[c])] for c in LIFETIMES]
+    return [["", *(stage.value for stage in COLUMNS)], *fates]
+
+
+def guards() -> list[list[str]]:
+    """Give each action with what makes it harmless on an old view."""
+    said = [[f"`{action.__name__}`", guard] for action, guard in GUARDS.items()]
+    return [["action", "what makes it harmless when our view was old"], *said]
 
 
 def test_the_readme_takes_five_minutes() -> None:
