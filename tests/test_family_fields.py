@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single fields of children that are put right: labels, suspension, failure numbers."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mpijob.job import MPIJob
+from mpijob.observed import JobCondition, LauncherJob
+from mpijob.status import ReplicaStatus
+from tests.builders import (
+    RUNNING,
+    STARTED,
+    STOPPED,
+    STOPPING,
+    SUSPEND,
+    Sighting,
+    a_job,
+    a_launcher,
+    a_thing,
+    a_worker,
+    answer,
+    at,
+    failed,
+)
+
+WAIT: dict[str, Any] = {"launcherCreationPolicy": "WaitForWorkersReady"}
+
+
+def touches(job: MPIJob, *found: Sighting) -> dict[str, tuple[str, Any]]:
+    return {
+        t.ref.name: (t.manager.value, dict(t.fields))
+        for t in answer(job, *found).touches
+    }
+
+
+SELECTOR = {
+    "training.kubeflow.org/operator-name": "mpi-operator",
+    "training.kubeflow.org/job-name": "pi",
+}
+LABELS = {"app": "pi", **SELECTOR}
+
+
+def labelled(labels: dict[str, str]) -> tuple[str, Any]:
+    return "mpi-operator-labels", {"metadata": {"labels": labels}}
+
+
+@pytest.mark.rule("B8.1", "B8.2")
+def test_children_that_lack_our_labels_get_them() -> None:
+    some = {"training.kubeflow.org/job-name": "pi", "x": "y"}
+    found = (
+        a_worker(0, labels=some),
+        a_worker(1),
+        a_worker(2, labels={}, terminating=True),
+        a_launcher(labels={"app": "other"}),
+        a_thing("Secret"),
+        a_thing("Service"),
+    )
+    job = a_job(workers=3, status=STARTED)
+    assert touches(job, *found) == {
+        "pi-worker-0": labelled(SELECTOR),
+        "pi-launcher": labelled(LABELS),
+        "pi-ssh": labelled(LABELS),
+    }
+    asked = answer(job, *found).touches
+    assert [(t.ref.kind, t.ref.api_version, t.ref.namespace) for t in asked] == [
+        ("Secret", "v1", "hpc"),
+        ("Job", "batch/v1", "hpc"),
+        ("Pod", "v1", "hpc"),
+    ]
+    assert [(t.uid, t.resource_version) for t in asked] == [
+        ("secret", ""),
+        ("launcher", ""),
+        ("pod-0", ""),
+    ]
+
+
+@pytest.mark.rule("B1.7", "B6.1")
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        pytest.param(a_job(status=STARTED, **WAIT), True, id="waiting"),
+        pytest.param(a_job(status=STOPPED, policy=SUSPEND), False, id="clearing"),
+        pytest.param(a_job(status=STARTED, slotsPerWorker=-1), False, id="held"),
+    ],
+)
+def test_labels_are_put_where_children_are_to_stay(
+    job: MPIJob, *, expected: bool
+) -> None:
+    assert bool(touches(job, a_worker(0, ready=False, labels={}))) is expected
+
+
+TOLD = JobCondition(since=at(-10))
+JUST_TOLD = JobCondition(since=at(-9.5))
+
+
+@pytest.mark.rule("B6.1", "B8.2")
+@pytest.mark.parametrize(
+    ("job", "launcher", "suspend"),
+    [
+        pytest.param(
+            a_job(policy=SUSPEND, status=RUNNING), a_launcher(), True, id="to suspend"
+        ),
+        pytest.param(
+            a_job(policy=SUSPEND, status=STOPPING),
+            a_launcher(suspend=True),
+            None,
+            id="told before",
+        ),
+        pytest.param(
+            a_job(policy=SUSPEND, status=STOPPING),
+            a_launcher("Suspended"),
+            None,
+            id="stopped",
+        ),
+        pytest.param(
+            a_job(status=RUNNING),
+            a_launcher(suspend=True, conditions={"Suspended": TOLD}),
+            False,
+            id="somebody suspended it",
+        ),
+        pytest.param(
+            a_job(status=RUNNING),
+            a_launcher(suspend=True, conditions={"Suspended": JUST_TOLD}),
+            None,
+            id="somebody suspended it just now",
+        ),
+        pytest.param(
+            a_job(status=RUNNING),
+            a_launcher(suspend=True),
+            False,
+            id="the Job controller does not know yet",
+        ),
+        pytest.param(
+            a_job(status=RUNNING),
+            a_launcher(suspend=True, conditions={"Suspended": JobCondition()}),
+            False,
+            id="at a time unknown",
+        ),
+        pytest.param(
+            a_job(status=RUNNING),
+            a_launcher(suspend=True, terminating=True),
+            None,
+            id="it goes",
+        ),
+        pytest.param(a_job(status=RUNNING), a_launcher(), None, id="it runs"),
+        pytest.param(
+            a_job(status=RUNNING, slotsPerWorker=-1),
+            a_launcher("Suspended"),
+            None,
+            id="an edit made it invalid",
+        ),
+    ],
+)
+def test_the_launcher_job_is_suspended_with_the_job(
+    job: MPIJob, launcher: LauncherJob, suspend: object
+) -> None:
+    asked = answer(job, launcher).touches
+    assert [t.fields for t in asked] == (
+        [] if suspend is None else [{"spec": {"suspend": suspend}}]
+    )
+    for touch in asked:
+        assert touch.manager == "mpi-operator-suspend"
+        assert (touch.uid, touch.resource_version) == ("launcher", "5")
+        assert (touch.ref.kind, touch.ref.name) == ("Job", "pi-launcher")
+
+
+def annotated(number: int) -> dict[str, Any]:
+    annotations = {"training.kubeflow.org/failure": str(number)}
+    return {"metadata": {"annotations": annotations}}
+
+
+def numbering(job: MPIJob, *found: Sighting) -> list[tuple[str, Any]]:
+    return [(t.ref.name, t.fields) for t in answer(job, *found).numbering]
+
+
+@pytest.mark.rule("B4.9", "B8.2")
+def test_failures_are_numbered_on_their_pods() -> None:
+    status = evolve(STARTED, worker=ReplicaStatus(failed=2))
+    pods = (failed(1), failed(0), failed(2, reason="Evicted"))
+    job = a_job(workers=3, status=status)
+    assert numbering(job, *pods) == [
+        ("pi-worker-0", annotated(3)),
+        ("pi-worker-1", annotated(4)),
+    ]
+    first = answer(job, *pods).numbering[0]
+    assert first.manager == "mpi-operator-failure"
+    assert (first.uid, first.resource_version) == ("pod-0", "100")
+    assert (first.ref.api_version, first.ref.kind) == ("v1", "Pod")
+
+
+@pytest.mark.rule("B4.9", "B6.1", "B1.7")
+@pytest.mark.parametrize(
+    "job",
+    [
+        pytest.param(a_job(status=STOPPING, policy=SUSPEND), id="suspended"),
+        pytest.param(a_job(status=STARTED, slotsPerWorker=-1), id="invalid"),
+        pytest.param(a_job(policy={"managedBy": "x"}), id="not ours"),
+    ],
+)
+def test_failures_count_only_while_workers_are_wanted(job: MPIJob) -> None:
+    assert numbering(job, failed(0)) == []
+    assert answer(job, failed(0, reason="Evicted")).evictions == ()
