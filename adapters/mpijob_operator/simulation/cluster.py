@@ -41,6 +41,7 @@ class Snapshot:
     owners: dict[Ref, fields.Owners]
     since: dict[Ref, float]
     refusing: Mapping[str, str]
+    events: tuple[Manifest, ...]
 
 
 class Cluster:
@@ -56,6 +57,8 @@ class Cluster:
         self.since: dict[Ref, float] = {}
         # Kinds that admission refuses to create, and in what words.
         self.refusing: Mapping[str, str] = NOTHING
+        # Events are told and never looked at again: they are apart, and no change.
+        self.events: tuple[Manifest, ...] = ()
 
     def snapshot(self) -> Snapshot:
         """Return the cluster as it is."""
@@ -67,12 +70,14 @@ class Cluster:
             self.owners.copy(),
             self.since.copy(),
             self.refusing,
+            self.events,
         )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Make the cluster what it was."""
         self.now, self.revision = snapshot.now, snapshot.revision
         self.serial, self.refusing = snapshot.serial, snapshot.refusing
+        self.events = snapshot.events
         self.objects = snapshot.objects.copy()
         self.owners = snapshot.owners.copy()
         self.since = snapshot.since.copy()
@@ -220,6 +225,9 @@ class Cluster:
 
     def _answer_create(self, request: Request) -> Answer:
         ref = request.ref
+        if ref.kind == "Event":
+            self.events = (*self.events, request.body)
+            return Answer(201, request.body)
         if ref in self.objects:
             return refusal(409, "AlreadyExists", f'{ref.kind} "{ref.name}" exists')
         if words := self.refusing.get(ref.kind):

@@ -23,7 +23,7 @@ class Deed:
     at: float  # Not before; on the cluster's clock.
     who: str
     ref: Ref
-    what: str  # As a timeline tells it; empty for what is not worth telling.
+    what: str  # As a timeline tells it, `{}` for the name; empty: not worth telling.
     perform: Callable[[Cluster], None]
 
 
@@ -63,22 +63,23 @@ def is_true(value: Manifest, type_: str) -> bool:
 
 def condition_of(value: Manifest, type_: str) -> dict[str, str]:
     """Return a condition in the status of an object, an empty one if there is none."""
-    entries = map(strings, mappings(status_of(value).get("conditions")))
-    return next((entry for entry in entries if entry.get("type") == type_), {})
+    for entry in map(strings, mappings(status_of(value).get("conditions"))):
+        if entry.get("type") == type_:
+            return entry
+    return {}
+
+
+# The reason and the message of a condition.
+Words = tuple[str, str]
 
 
 def conditioned(
-    value: Manifest,
-    stamp: str,
-    type_: str,
-    status: str,
-    reason: str = "",
-    why: str = "",
+    value: Manifest, stamp: str, type_: str, status: str, words: Words = ("", "")
 ) -> dict[str, Any]:
     """Return an object with one condition set, in the place where it was."""
     new = {"type": type_, "status": status, "lastTransitionTime": stamp}
-    if reason:
-        new |= {"reason": reason, "message": why}
+    if words[0]:
+        new |= {"reason": words[0], "message": words[1]}
     old = mappings(status_of(value).get("conditions"))
     kept = [new if entry.get("type") == type_ else entry for entry in old]
     if new not in kept:

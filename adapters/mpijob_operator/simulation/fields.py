@@ -76,7 +76,7 @@ def merged(live: Manifest, applied: Manifest) -> dict[str, Any]:
         known = result.get(key)
         if _is_object(value) and _is_object(known):
             result[key] = value if key in ATOMIC else merged(known, value)
-        elif _is_list(known) and key in LIST_KEYS:
+        elif _is_list(known) and _is_list(value) and key in LIST_KEYS:
             entries = {_entry(key, entry): entry for entry in (*known, *value)}
             result[key] = list(entries.values())
         else:

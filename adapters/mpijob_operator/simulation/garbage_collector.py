@@ -41,7 +41,7 @@ def _foreground(cluster: Cluster, ref: Ref, value: Manifest) -> list[Deed]:
 
 
 def _deletion(cluster: Cluster, ref: Ref, why: str) -> Deed:
-    what = f"deletes {ref.kind} {ref.name}: {why}"
+    what = f"deletes {ref.kind} {{}}: {why}"
     return Deed(cluster.now, WHO, ref, what, lambda c: c.delete(ref, "Background"))
 
 

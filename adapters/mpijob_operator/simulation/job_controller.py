@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Job controller, as far as a launcher Job knows it: one pod, made anew as it fails.
+"""The Job controller, as far as a launcher Job knows it: one pod at a time.
 
 Its conditions come in two steps, the intention first and the end once no pod is left;
 what a pod came to is counted before the pod may go. Of two steps that the real one
@@ -18,6 +18,7 @@ from mpijob.wire import time_of
 from mpijob_operator.simulation.cluster import Cluster, is_over, is_terminating
 from mpijob_operator.simulation.deeds import (
     Deed,
+    Words,
     condition_of,
     conditioned,
     is_true,
@@ -32,12 +33,16 @@ TRACKING: Final = "batch.kubernetes.io/job-tracking"
 # It is quick, and never at once.
 LATENCY: Final = 0.05
 
-# As the real one waits after a failed pod: 10 s, doubled with each, six minutes at most.
+# As the real one waits after a failed pod, doubled with each.
 BACKOFF: Final = 10.0
 BACKOFF_MAX: Final = 360.0
 
 # A Job that says nothing has six retries.
 BACKOFF_LIMIT: Final = 6
+
+
+Change = Callable[[Manifest, str], Manifest]
+"""What a Job becomes, given the time of day."""
 
 
 @frozen
@@ -71,21 +76,22 @@ class View:
         """Return a count of the status."""
         return count(status_of(self.job).get(field))
 
-    def writes(self, after: Manifest, what: str = "", at: float = 0.0) -> Deed:
+    def writes(self, change: Change, what: str = "", at: float = 0.0) -> Deed:
         """Return the deed of writing the Job."""
-        moment = max(at, self.since + LATENCY)
-        return Deed(moment, WHO, self.ref, what, lambda c: c.update(self.ref, after))
+        moment, ref, job = max(at, self.since + LATENCY), self.ref, self.job
+        return Deed(
+            moment, WHO, ref, what, lambda c: c.update(ref, change(job, c.stamp))
+        )
 
     def says(self, type_: str, reason: str, why: str, at: float = 0.0) -> Deed:
         """Return the deed of writing a condition that is True."""
-        stamp = self.cluster.stamp
-        after = conditioned(self.job, stamp, type_, "True", reason, why)
-        told = f"Job {self.ref.name} is {type_}" + (f": {reason}" if reason else "")
-        return self.writes(after, told, at)
+        told = f"Job {{}} is {type_}: {reason}"
+        change = partial(conditioned, type_=type_, status="True", words=(reason, why))
+        return self.writes(change, told, at)
 
 
 def job_controller(cluster: Cluster) -> list[Deed]:
-    """Return what the Job controller could do: one thing a Job, the first that is due."""
+    """Return what the Job controller could do: the first that is due of each Job."""
     deeds: list[Deed] = []
     for ref, job in cluster.all("Job"):
         pods = cluster.dependents(job["metadata"]["uid"])
@@ -136,13 +142,16 @@ def _ends(view: View) -> Due:
             continue
         if view.unfinished:
             return _deletions(view)
-        job, stamp = view.job, view.cluster.stamp
-        if end == "Complete":
-            job = placed(job, "status.completionTime", stamp)
-        reason, why = said.get("reason", ""), said.get("message", "")
-        after = conditioned(job, stamp, end, "True", reason, why)
-        return [view.writes(after, f"Job {view.ref.name} is {end}")]
+        words = said.get("reason", ""), said.get("message", "")
+        change = partial(_ended, end=end, words=words)
+        return [view.writes(change, f"Job {{}} is {end}")]
     return None
+
+
+def _ended(job: Manifest, stamp: str, *, end: str, words: Words) -> Manifest:
+    if end == "Complete":
+        job = placed(job, "status.completionTime", stamp)
+    return conditioned(job, stamp, end, "True", words)
 
 
 def _succeeds(view: View) -> Due:
@@ -212,16 +221,22 @@ def _stops(view: View) -> Due:
 def _resumes(view: View) -> Due:
     if not is_true(view.job, "Suspended"):
         return None
-    stamp, words = view.cluster.stamp, ("JobResumed", "Job resumed")
-    after = conditioned(view.job, stamp, "Suspended", "False", *words)
-    after = placed(after, "status.startTime", stamp)
-    return [view.writes(after, f"Job {view.ref.name} is resumed")]
+    return [view.writes(_resumed, "Job {} is resumed")]
+
+
+def _resumed(job: Manifest, stamp: str) -> Manifest:
+    words = ("JobResumed", "Job resumed")
+    return _begun(conditioned(job, stamp, "Suspended", "False", words), stamp)
+
+
+def _begun(job: Manifest, stamp: str) -> Manifest:
+    return placed(job, "status.startTime", stamp)
 
 
 def _starts(view: View) -> Due:
     if status_of(view.job).get("startTime"):
         return None
-    return [view.writes(placed(view.job, "status.startTime", view.cluster.stamp))]
+    return [view.writes(_begun)]
 
 
 def _makes_a_pod(view: View) -> Due:
@@ -230,7 +245,7 @@ def _makes_a_pod(view: View) -> Due:
         return None
     failed = view.count("failed")
     wait = min(BACKOFF * 2 ** (failed - 1), BACKOFF_MAX) if failed else LATENCY
-    what = f"makes a pod of Job {view.ref.name}"
+    what = "makes a pod of Job {}"
     deed = partial(_make_pod, ref=view.ref)
     return [Deed(view.since + wait, WHO, view.ref, what, deed)]
 
@@ -281,13 +296,13 @@ def _counts_the_active(view: View) -> Due:
     known = status_of(view.job)
     if all(count(known.get(field)) == number for field, number in counts.items()):
         return None
-    return [view.writes({**view.job, "status": {**known, **counts}})]
+    return [view.writes(lambda job, _: {**job, "status": {**known, **counts}})]
 
 
 def _deletions(view: View) -> list[Deed]:
     return [
         Deed(
-            view.since + LATENCY, WHO, ref, f"deletes pod {ref.name}", partial(_go, ref)
+            view.since + LATENCY, WHO, ref, "deletes pod {}", partial(_go, ref)
         )
         for ref, _ in view.active
     ]

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from mpijob import names
 from mpijob.job import Role
-from mpijob.loose import Manifest, integer, mapping, mappings, strings
+from mpijob.loose import Manifest, count, mapping, mappings, strings
 from mpijob.names import Ref
 from mpijob.wire import time_of
 from mpijob_operator.simulation.cluster import Cluster, is_over, is_terminating
@@ -74,7 +74,7 @@ def _ending(habits: Habits, cluster: Cluster, ref: Ref, pod: Manifest) -> list[D
         wait = habits.stop_seconds if spec_of(pod).get("nodeName") else 0.0
         return [Deed(since + wait, KUBELET, ref, "", partial(_stopped, ref))]
     if pod["metadata"]["deletionGracePeriodSeconds"]:
-        what = f"pod {ref.name} is gone"
+        what = "{} is gone"
         return [Deed(since + GONE_SECONDS, KUBELET, ref, what, partial(_gone, ref))]
     return []
 
@@ -88,13 +88,13 @@ def _living(habits: Habits, cluster: Cluster, ref: Ref, pod: Manifest) -> list[D
         return [Deed(since + BIND_SECONDS, SCHEDULER, ref, "", partial(_bound, ref))]
     if status.get("phase") != "Running":
         wait = _start_seconds(habits, pod)
-        what = f"pod {ref.name} is Running"
+        what = "{} is Running"
         return [Deed(since + wait, KUBELET, ref, what, partial(_started, ref))]
     if waiting := _restart_wait(pod):
-        what = f"pod {ref.name} starts its container again"
+        what = "{} starts its container again"
         return [Deed(since + waiting, KUBELET, ref, what, partial(_started, ref))]
     if not is_true(pod, "Ready"):
-        what = f"pod {ref.name} is Ready"
+        what = "{} is Ready"
         return [Deed(since + READY_SECONDS, KUBELET, ref, what, partial(_ready, ref))]
     return _finishing(habits, cluster, ref, pod)
 
@@ -109,7 +109,7 @@ def _finishing(habits: Habits, cluster: Cluster, ref: Ref, pod: Manifest) -> lis
     codes, attempt = habits.launcher_codes, _attempt(cluster, pod)
     code = codes[min(attempt, len(codes) - 1)]
     at = _started_at(cluster, pod) + habits.launcher_seconds
-    what = f"pod {ref.name} exits {code}"
+    what = f"{{}} exits {code}"
     return [Deed(at, KUBELET, ref, what, partial(exit_with, ref=ref, code=code))]
 
 
@@ -118,7 +118,7 @@ def _attempt(cluster: Cluster, pod: Manifest) -> int:
     owners = mappings(pod["metadata"].get("ownerReferences"))
     uids = {owner.get("uid") for owner in owners}
     jobs = [job for _, job in cluster.all("Job") if job["metadata"]["uid"] in uids]
-    failed = sum(status_of(job).get("failed", 0) for job in jobs)
+    failed = sum(count(status_of(job).get("failed")) for job in jobs)
     return failed + _restarts(pod)
 
 
@@ -145,7 +145,7 @@ def _statuses(pod: Manifest) -> list[Manifest]:
 
 
 def _restarts(pod: Manifest) -> int:
-    return max((integer(e.get("restartCount")) or 0 for e in _statuses(pod)), default=0)
+    return max((count(e.get("restartCount")) for e in _statuses(pod)), default=0)
 
 
 def _restart_wait(pod: Manifest) -> float:
@@ -250,7 +250,7 @@ def evict(cluster: Cluster, *, ref: Ref) -> None:
     why = "The node was low on resource: memory."
     pod, words = cluster.objects[ref], ("TerminationByKubelet", why)
     cluster.update(
-        ref, conditioned(pod, cluster.stamp, "DisruptionTarget", "True", *words)
+        ref, conditioned(pod, cluster.stamp, "DisruptionTarget", "True", words)
     )
     _end(cluster, ref, SIGKILL_CODE, reason="Evicted", why=why)
 
@@ -259,6 +259,6 @@ def preempt(cluster: Cluster, *, ref: Ref) -> None:
     """Take a pod from its node as the scheduler does for a weightier one: it goes."""
     pod, words = cluster.objects[ref], ("PreemptionByScheduler", "preempted")
     cluster.update(
-        ref, conditioned(pod, cluster.stamp, "DisruptionTarget", "True", *words)
+        ref, conditioned(pod, cluster.stamp, "DisruptionTarget", "True", words)
     )
     cluster.delete(ref)
