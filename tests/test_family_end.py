@@ -264,9 +264,7 @@ def test_each_deletion_has_its_guard() -> None:
     assert answer(job, *found).unwanted == (
         deletion(group, "podgroup", "", "Background"),
         deletion(pod, "pod-0", "", "Background"),
-        deletion(
-            Ref(batch, "Job", "hpc", "pi-launcher"), "launcher", "5", "Foreground"
-        ),
+        deletion(launcher, "launcher", "5", "Foreground"),
     )
 
 
