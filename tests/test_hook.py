@@ -202,6 +202,16 @@ def test_what_is_held_back_by_a_refusal_is_said_with_the_action() -> None:
     assert held["Worker"] == []
 
 
+@pytest.mark.rule("B8.2")
+def test_what_a_live_look_must_find_is_said_with_it() -> None:
+    job = {**PI["job"], "metadata": {"name": "pi", "uid": "u1", "generation": 3}}
+    first = ask({**PI, "job": job, "live": LIVE})
+    second = ask({**PI, "job": {**job, "status": first["status"]}, "live": LIVE})
+    (look,) = second["steps"][0]
+    assert (look["action"], look["method"]) == ("Confirm", "GET")
+    assert look["expect"] == {"uid": "u1", "generation": 3}
+
+
 def test_a_kind_that_was_not_listed_yet_decides_nothing() -> None:
     answer = ask({**PI, "unknown": ["Worker"]})
     assert (answer["stage"], answer["steps"]) == ("Unseen", [])
@@ -252,6 +262,7 @@ MISTAKES = [
     pytest.param(b"[]", "NotJson", "", id="a list"),
     pytest.param({}, "Malformed", "version", id="an empty object"),
     pytest.param({**PI, "version": "v2"}, "Malformed", "version", id="other version"),
+    pytest.param({**PI, "version": ["v1"]}, "Malformed", "version", id="versions"),
     pytest.param({**PI, "job": []}, "Malformed", "job", id="a list for a job"),
     pytest.param(
         {**PI, "job": {"kind": "TFJob"}}, "Malformed", "job.kind", id="another kind"

@@ -262,3 +262,31 @@ def test_a_note_of_what_was_applied_that_says_nothing_is_passed_over(text: str) 
         "kind": "Service",
         "metadata": {"name": "pi", "namespace": "default"},
     }
+
+
+@pytest.mark.parametrize(
+    ("applied", "seen", "kept"),
+    [
+        pytest.param({"a": 1, "b": 2}, {"a": 1, "c": 3}, {"a": 1}, id="a field gone"),
+        pytest.param("1.5Gi", "1536Mi", "1536Mi", id="a quantity in other words"),
+        pytest.param(
+            [{"name": "x", "a": 1}],
+            [{"name": "new"}, {"name": "x", "a": 1, "b": 2}],
+            [{"name": "x", "a": 1}],
+            id="a map's list that grew",
+        ),
+        pytest.param(
+            [{"port": 1}], [{"port": 1, "more": 2}], [{"port": 1}], id="a default in it"
+        ),
+        pytest.param(["a"], ["a", "b"], ["a", "b"], id="a list that grew"),
+        pytest.param(["a"], [], [], id="a list that was emptied"),
+    ],
+)
+def test_a_kept_child_has_what_was_applied_as_it_is_now(
+    applied: object, seen: object, kept: object
+) -> None:
+    head = {"apiVersion": "v1", "kind": "Gadget", "metadata": {"name": "pi"}}
+    note = json.dumps({**head, "spec": applied})
+    metadata = {"name": "pi", "annotations": {LAST_APPLIED: note}}
+    value = {**head, "metadata": metadata, "spec": seen}
+    assert metacontroller.kept(value) == {**head, "spec": kept}

@@ -133,22 +133,19 @@ def _can(action: mpijob.Action, children: Children, *, with_secret: bool) -> boo
 
 
 def _change(children: Children, action: mpijob.Action) -> None:
-    match action:
-        case mpijob.Create() | mpijob.Apply():
-            children[ref_of(action.manifest)] = _without_owner(action.manifest)
-        case mpijob.Touch():
-            children[action.ref] = _merged(children[action.ref], action.fields)
-        case mpijob.Delete():
-            del children[action.ref]
-        case _:
-            pass
+    if isinstance(action, mpijob.Create | mpijob.Apply):
+        children[ref_of(action.manifest)] = _without_owner(action.manifest)
+    elif isinstance(action, mpijob.Touch):
+        children[action.ref] = _merged(children[action.ref], action.fields)
+    elif isinstance(action, mpijob.Delete):
+        del children[action.ref]
 
 
 def _with_key(action: mpijob.Action, key_pair: KeyPair | None) -> mpijob.Action:
     """Fill the slot of a Secret that is to be made."""
-    if not isinstance(action, mpijob.Create) or action.child is not Child.SECRET:
+    if key_pair is None or not isinstance(action, mpijob.Create):
         return action
-    if key_pair is None:
+    if action.child is not Child.SECRET:
         return action
     data = dict(zip(KEY_SLOTS, key_pair(), strict=True))
     return mpijob.Create(action.child, {**action.manifest, "data": data})
