@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When an object is as we want it: we compare what we own, and leave others' fields.
+
+A life from nothing is played here too: what a plan made is read back from JSON, and
+then nothing is left to do.
+"""
+
+import copy
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mpijob import Observed, plan, reconcile
+from mpijob.actions import Action, Apply, Create
+from mpijob.job import MPIJob
+from mpijob.loose import Manifest
+from mpijob.plan import is_applied
+from mpijob.sightings import observed, thing
+from mpijob.world import World
+from tests.builders import LIVE, a_job, world
+
+METADATA = {"name": "pi", "namespace": "hpc", "labels": {"app": "pi"}}
+OWNED = {**METADATA, "ownerReferences": [{"uid": "job", "controller": True}]}
+GROUP: dict[str, Any] = {
+    "metadata": OWNED,
+    "spec": {"minMember": 3, "minResources": {"cpu": "1500m"}, "flag": False},
+}
+MAP: dict[str, Any] = {"metadata": METADATA, "data": {"hostfile": "a\n"}}
+
+
+def applied(*fields: str) -> dict[str, Any]:
+    owned = {f"f:{field}": None for field in fields}
+    entry = {
+        "manager": "mpi-operator",
+        "operation": "Apply",
+        "fieldsV1": {"f:spec": owned},
+    }
+    return {"managedFields": [entry]}
+
+
+@pytest.mark.rule("B8.7", "B7.5")
+@pytest.mark.parametrize(
+    ("wanted", "seen", "satisfied"),
+    [
+        pytest.param(GROUP, GROUP, True, id="equal"),
+        pytest.param(
+            GROUP,
+            {
+                "metadata": {
+                    **OWNED,
+                    "uid": "u",
+                    "labels": {"x": "y", "app": "pi"},
+                    "annotations": {"a": "b"},
+                    "ownerReferences": [
+                        {"uid": "x"},
+                        {"uid": "job", "controller": True, "kind": "MPIJob"},
+                    ],
+                },
+                "spec": {**GROUP["spec"], "queue": "others"},
+                "status": {"phase": "Pending"},
+            },
+            True,
+            id="others' fields beside ours",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "spec": {**GROUP["spec"], "minResources": {"cpu": "1.5"}}},
+            True,
+            id="the same quantity",
+        ),
+        pytest.param(
+            GROUP,
+            {
+                **GROUP,
+                "spec": {k: GROUP["spec"][k] for k in ("minMember", "minResources")},
+            },
+            True,
+            id="false is left out",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "spec": {**GROUP["spec"], "minMember": 4}},
+            False,
+            id="another number",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "spec": {**GROUP["spec"], "minMember": None}},
+            False,
+            id="no number",
+        ),
+        pytest.param(
+            GROUP,
+            {
+                **GROUP,
+                "spec": {**GROUP["spec"], "minResources": {"cpu": "1500m", "gpu": "1"}},
+            },
+            False,
+            id="a resource more",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "spec": {**GROUP["spec"], "minResources": {"gpu": "1500m"}}},
+            False,
+            id="another resource",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "spec": {**GROUP["spec"], "minResources": 5}},
+            False,
+            id="garbage",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "spec": {**GROUP["spec"], "flag": True}},
+            False,
+            id="true for false",
+        ),
+        pytest.param(GROUP, {"metadata": OWNED}, False, id="no spec"),
+        pytest.param(
+            GROUP,
+            {**GROUP, "metadata": {**OWNED, "labels": {"app": "x"}}},
+            False,
+            id="another label",
+        ),
+        pytest.param(
+            GROUP, {**GROUP, "metadata": METADATA}, False, id="no owner reference"
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "metadata": {**OWNED, "ownerReferences": [{"uid": "job"}]}},
+            False,
+            id="an owner that is no controller",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "metadata": {**OWNED, **applied("minMember", "flag")}},
+            True,
+            id="what we applied is what we want",
+        ),
+        pytest.param(
+            GROUP,
+            {**GROUP, "metadata": {**OWNED, **applied("minMember", "queue")}},
+            False,
+            id="what we applied once is to go",
+        ),
+        pytest.param(
+            MAP,
+            {**MAP, "data": {"hostfile": "a\n", "others": "x"}},
+            True,
+            id="others' data",
+        ),
+        pytest.param(MAP, {**MAP, "data": {"hostfile": "b\n"}}, False, id="hosts"),
+        pytest.param(MAP, {"metadata": METADATA}, False, id="no data"),
+        pytest.param(MAP, {**MAP, "data": None}, False, id="data of null"),
+    ],
+)
+def test_an_object_is_as_we_want_it(
+    wanted: Manifest, seen: Manifest, *, satisfied: bool
+) -> None:
+    assert is_applied(wanted, thing(seen)) is satisfied
+
+
+# --- From nothing to nothing left ---------------------------------------------
+
+LOADS: dict[str, World] = {
+    scheduler: world(gang_scheduler=scheduler)
+    for scheduler in ("none", "volcano", "coscheduling", "kubernetes")
+}
+JOB = a_job(workers=3, policy={"schedulingPolicy": {"minResources": {"cpu": "4.50"}}})
+
+
+def made(job: MPIJob, surroundings: World) -> tuple[MPIJob, list[dict[str, Any]]]:
+    """Carry the first plan out; return the job then, and the objects that there are."""
+    start = Observed(live=LIVE)
+    asked = reconcile(job, start, surroundings)
+    todo = [action for step in plan(job, start, asked) for action in step]
+    objects: list[dict[str, Any]] = []
+    for action in todo:
+        if isinstance(action, Create | Apply):
+            manifest = copy.deepcopy(dict(action.manifest))
+            manifest["metadata"]["uid"] = f"uid of {action.name} {manifest['kind']}"
+            objects.append(manifest)
+    return evolve(job, status=asked.status), objects
+
+
+@pytest.mark.rule("B4.4", "B8.7", "B7.5")
+@pytest.mark.parametrize("surroundings", LOADS.values(), ids=LOADS)
+def test_what_was_made_is_what_was_wanted(surroundings: World) -> None:
+    job, objects = made(JOB, surroundings)
+    for seen in (objects, objects[::-1]):
+        found = evolve(observed(seen, job), live=LIVE)
+        assert plan(job, found, reconcile(job, found, surroundings)) == ()
+
+
+def todo(
+    job: MPIJob, objects: list[dict[str, Any]], surroundings: World
+) -> list[list[str]]:
+    found = evolve(observed(objects, job), live=LIVE)
+    asked = plan(job, found, reconcile(job, found, surroundings))
+    return [[shown(action) for action in step] for step in asked]
+
+
+def shown(action: Action) -> str:
+    name = f" {action.name}" if isinstance(action, Create | Apply) else ""
+    return f"{type(action).__name__}{name}"
+
+
+@pytest.mark.rule("B8.7", "B7.5")
+def test_drift_in_what_is_ours_is_put_back() -> None:
+    volcano = LOADS["volcano"]
+    job, objects = made(JOB, volcano)
+    kinds = {manifest["kind"]: manifest for manifest in objects}
+    kinds["Service"]["spec"]["publishNotReadyAddresses"] = True
+    kinds["Service"]["spec"]["ipFamilyPolicy"] = "SingleStack"
+    kinds["ConfigMap"]["data"]["hostfile"] = ""
+    kinds["PodGroup"]["spec"]["minMember"] = 99
+    assert todo(job, objects, volcano) == [
+        ["Apply pi"],
+        ["Apply pi", "Apply pi-config"],
+    ]
+
+
+@pytest.mark.rule("B8.7", "B4.5", "B8.2")
+@pytest.mark.parametrize(
+    ("kind", "name", "deed"),
+    [
+        ("Service", "pi", "Apply"),
+        ("ConfigMap", "pi-config", "Apply"),
+        ("PodGroup", "pi", "Apply"),
+        ("Secret", "pi-ssh", "Create"),
+        ("Job", "pi-launcher", "Create"),
+    ],
+)
+def test_a_deleted_child_comes_back_after_a_look_at_the_job(
+    kind: str, name: str, deed: str
+) -> None:
+    volcano = LOADS["volcano"]
+    job, objects = made(JOB, volcano)
+    left = [manifest for manifest in objects if manifest["kind"] != kind]
+    assert todo(job, left, volcano) == [["Confirm"], [f"{deed} {name}"]]
+
+
+@pytest.mark.rule("B8.7")
+def test_what_is_on_its_way_out_is_not_applied_to() -> None:
+    job, objects = made(JOB, LOADS["volcano"])
+    for manifest in objects:
+        if manifest["kind"] in ("Service", "ConfigMap", "PodGroup"):
+            manifest["metadata"]["deletionTimestamp"] = "2030-01-01T12:00:00Z"
+            manifest.pop("spec", None)
+            manifest.pop("data", None)
+    assert todo(job, objects, LOADS["volcano"]) == []
+
+
+@pytest.mark.rule("B5.9", "B7.5", "B6.2")
+def test_an_edit_reaches_what_can_follow_and_no_pod() -> None:
+    volcano = LOADS["volcano"]
+    job, objects = made(JOB, volcano)
+    policy = {"schedulingPolicy": {"minAvailable": 2}}
+    parts: dict[str, Any] = {"policy": policy, "slotsPerWorker": 4}
+    edited = a_job(workers=3, status=job.status, **parts)
+    assert todo(edited, objects, volcano) == [["Apply pi"], ["Apply pi-config"]]
