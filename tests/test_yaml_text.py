@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from mpijob_operator import kubectl_yaml
 from mpijob_operator.yaml_text import text, texts
 
-TEXT = st.text(
-    st.characters(exclude_categories=("Cs",)), max_size=12
-) | st.sampled_from(
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ("yes", "No", "0644", "1e3", "~", "", "-", "a: b", "a #b", "1:30", "#", "- a", "=")
 )
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(

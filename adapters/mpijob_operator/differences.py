@@ -61,8 +61,8 @@ def shown(value: object) -> str:
     if value is ABSENT:
         return "none"
     if isinstance(value, Mapping | list):
-        size = len(cast("list[object]", value))
-        return f"{type_word(cast('object', value))} of {size}"
+        held = cast("Mapping[str, object] | list[object]", value)
+        return f"{type_word(held)} of {len(held)}"
     text = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and "\n" in value:
         return f"{value.count(chr(10))} lines"

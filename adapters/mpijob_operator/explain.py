@@ -48,7 +48,7 @@ def page(planned: Planned, now: datetime) -> Page:
         blocks.append(Table(header, conditions))
     rows = tuple((r.mark, r.kind, r.name, r.what) for r in folded(_children(planned)))
     blocks.append(Table(("CHILD", "FATE", "NAME", "THERE"), rows))
-    if said := tuple(render.consequences(planned)):
+    if said := tuple(render.consequences(planned, list(render.rows_of(planned)))):
         blocks.append(Sentences(said))
     if planned.steps:
         count = sum(map(len, planned.steps))
@@ -67,12 +67,12 @@ def _waits(planned: Planned) -> Iterator[str]:
         return
     pods = {pod.name: pod for pod in seen.pods}
     late = [
-        f"{name} ({_pod(pods.get(name))})"
+        Row("", "Pod", name, _pod(pods.get(name)))
         for name in (names.worker(job, index) for index in range(job.workers))
         if not _is_up(pods.get(name), ready=job.waits_for_workers)
     ]
     if late:
-        yield listed(late)
+        yield listed(f"{row.name} ({row.what})" for row in folded(late))
     elif planned.answer.stage.value == "Starting":
         yield "the launcher"
 
@@ -124,7 +124,10 @@ def _children(planned: Planned) -> Iterator[Row]:
         there = _there(job, seen, child)
         missing = [n for c, n in wanted if c is child and n not in there]
         for name in sorted({*there, *missing}, key=lambda n: (len(n), n)):
-            yield Row(child.value, fated, name, _seen(job, there.get(name)))
+            found = there.get(name)
+            is_pod = child is Child.LAUNCHER and isinstance(found, Pod)
+            kind = "launcher Pod" if is_pod else child.value
+            yield Row(kind, fated, name, _seen(job, found))
         if not there and not missing and child not in (Child.WORKLOAD, Child.POD_GROUP):
             yield Row(child.value, fated, "-", "nothing is there")
 

@@ -67,6 +67,13 @@ class Planned(NamedTuple):
         """All that is likely a mistake."""
         return (*self.answer.warnings, *self.asked.manifested.dropped)
 
+    def seen(self, action: mpijob.Apply) -> Manifest:
+        """Return the object that an apply changes, as it was seen."""
+        observed = self.asked.observed
+        things = (observed.service, observed.config_map, *observed.pod_groups)
+        found = (t.manifest for t in things if t and t.uid == action.uid)
+        return next(found, NOTHING)
+
 
 def _refused_edit(asked: Asked) -> Iterator[mpijob.Problem]:
     """Yield what the CRD says of an edit: the function never sees two specs."""

@@ -2,11 +2,13 @@
 """A plan as a difference: what is there, with - and +, against what will be."""
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 import mpijob
 from mpijob.loose import Manifest, mapping, mappings
+from mpijob.status import JobStatus
 from mpijob_operator import yaml_text
 from mpijob_operator.differences import ABSENT, part_of
 from mpijob_operator.field_path import Path, path_text, printable
@@ -44,7 +46,7 @@ def _lines_of(planned: Planned, action: mpijob.Action) -> Iterator[str]:
             yield from _side(MADE, manifest)
         case mpijob.Apply(_, manifest):
             yield f"{CHANGED} {_named(manifest)}"
-            yield from _changed(part_of(_seen(planned, action), manifest), manifest)
+            yield from _changed(part_of(planned.seen(action), manifest), manifest)
         case mpijob.Touch(_, ref, _, _, fields):
             yield f"{CHANGED} {ref.kind} {key_text((ref.namespace, ref.name))}"
             yield from _side(MADE, fields)
@@ -65,15 +67,9 @@ def _named(manifest: Manifest) -> str:
     return f"{manifest['kind']} {key_text((metadata['namespace'], metadata['name']))}"
 
 
-def _seen(planned: Planned, action: mpijob.Apply) -> Manifest:
-    seen = planned.asked.observed
-    things = (seen.service, seen.config_map, *seen.pod_groups)
-    return next((t.manifest for t in things if t and t.uid == action.uid), {})
-
-
-def _status(status: Any) -> Manifest:  # noqa: ANN401 - the core's JobStatus.
+def _status(status: JobStatus) -> Manifest:
     """Return a status whose conditions have their type for a key, not their place."""
-    encoded = mpijob.encode_status(status)
+    encoded = json.loads(json.dumps(mpijob.encode_status(status)))
     conditions = {each["type"]: each for each in mappings(encoded.get("conditions"))}
     return {**encoded, **({"conditions": conditions} if conditions else {})}
 

@@ -5,7 +5,7 @@ Start at `page`. Everything said is read off the function's answer; the words fo
 stages are here, what is done in them is not.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,11 +13,11 @@ import mpijob
 from mpijob.actions import Manager
 from mpijob.job import Role
 from mpijob.loose import mapping, strings
-from mpijob.names import FAILURE_NUMBER, Child
+from mpijob.names import FAILURE_NUMBER, Child, worker_index
 from mpijob.pods import template_hash
 from mpijob.status import Condition, JobStatus, ReplicaStatus
 from mpijob.wire import text_of_time
-from mpijob_operator.differences import differences, part_of, shown
+from mpijob_operator.differences import ABSENT, differences, part_of, shown
 from mpijob_operator.manifests import key_text
 from mpijob_operator.offline import Planned
 from mpijob_operator.page import (
@@ -51,6 +51,7 @@ _LATER: Final[Mapping[str, str]] = {
 
 _KINDS: Final[Mapping[Child, str]] = {Child.WORKER: "Pod", Child.LAUNCHER: "Job"}
 
+LABELS: Final = "gets our labels"
 AS_IT_IS: Final = "as it is"
 OLD_TEMPLATE: Final = "keeps the template that it was made from"
 
@@ -67,9 +68,10 @@ def _blocks(planned: Planned, now: datetime) -> Iterator[Block]:
     fresh = planned.asked.before is None
     if planned.asked.edited:
         yield _edit(planned)
-    if rows := tuple(folded(rows_of(planned))):
+    rows = list(rows_of(planned))
+    if rows:
         marked = any(row.mark != MADE for row in rows)
-        cells = tuple(tuple(row) if marked else tuple(row)[1:] for row in rows)
+        cells = tuple(tuple(row)[0 if marked else 1 :] for row in folded(rows))
         header = ("", "KIND", "NAME", "WHAT")
         yield Table(header if marked else header[1:], cells)
     if status := tuple(_status_rows(planned.job.status, planned.answer.status, now)):
@@ -78,7 +80,7 @@ def _blocks(planned: Planned, now: datetime) -> Iterator[Block]:
             yield Table(("STATUS", "THEN"), cells)
         else:
             yield Table(("STATUS", "NOW", "THEN"), status)
-    if said := tuple(consequences(planned)):
+    if said := tuple(consequences(planned, rows)):
         yield Sentences(said)
 
 
@@ -96,15 +98,18 @@ def _edit(planned: Planned) -> Block:
 
 def rows_of(planned: Planned) -> Iterator[Row]:
     """Give what becomes of each child, in the order in which it happens."""
-    sent: set[tuple[Child, str]] = set()
+    told: set[tuple[str, str]] = set()
+    outdated = _outdated(planned)
     for step in planned.steps:
         for action in step:
-            if isinstance(action, mpijob.Create | mpijob.Apply):
-                sent.add((action.child, action.name))
-            yield from _row_of(planned, action)
+            for row in _row_of(planned, action):
+                told.add((row.kind, row.name))
+                yield row
     for child in planned.answer.desired:
-        if (child.child, child.name) not in sent:
-            yield _kept(planned, child)
+        kind = _KINDS.get(child.child, child.child.value)
+        if (kind, child.name) not in told:
+            words = OLD_TEMPLATE if child.name in outdated else AS_IT_IS
+            yield Row(STAYS, kind, child.name, words)
 
 
 def _row_of(planned: Planned, action: mpijob.Action) -> Iterator[Row]:
@@ -123,16 +128,18 @@ def _row_of(planned: Planned, action: mpijob.Action) -> Iterator[Row]:
             return
 
 
-def changes(planned: Planned, action: mpijob.Apply) -> Iterator[str]:
-    """Say which fields of an object an apply would change."""
-    seen = planned.asked.observed
-    things = (seen.service, seen.config_map, *seen.pod_groups)
-    there = next((t.manifest for t in things if t and t.uid == action.uid), {})
+def changes(planned: Planned, action: mpijob.Apply) -> list[str]:
+    """Return in words which fields of an object an apply would change."""
+    there = planned.seen(action)
+    said: list[str] = []
     for found in differences(part_of(there, action.manifest), action.manifest):
         if found.path[0] == "data":
-            yield f"{found.path[-1]} changes"
-        else:
-            yield str(found)
+            said.append(f"{found.path[-1]} changes")
+        elif found.path[:2] == ("metadata", "labels"):
+            said.append(LABELS)
+        elif found.new is not False or found.old is not ABSENT:
+            said.append(str(found))
+    return list(dict.fromkeys(said))
 
 
 def _touched(action: mpijob.Touch) -> str:
@@ -145,13 +152,7 @@ def _touched(action: mpijob.Touch) -> str:
             number = strings(metadata.get("annotations")).get(FAILURE_NUMBER)
             return f"counts as failure {number}"
         case _:
-            return "gets our labels"
-
-
-def _kept(planned: Planned, child: mpijob.Desired) -> Row:
-    kind = _KINDS.get(child.child, child.child.value)
-    old = child.name in _outdated(planned)
-    return Row(STAYS, kind, child.name, OLD_TEMPLATE if old else AS_IT_IS)
+            return LABELS
 
 
 def _outdated(planned: Planned) -> frozenset[str]:
@@ -161,7 +162,8 @@ def _outdated(planned: Planned) -> frozenset[str]:
     for role in roles:
         replica = job.replica(role)
         current = template_hash(job, replica) if replica else ""
-        there = seen.pods if role is Role.WORKER else filter(None, (seen.launcher,))
+        workers = (p for p in seen.pods if worker_index(job, p.name) is not None)
+        there = workers if role is Role.WORKER else filter(None, (seen.launcher,))
         names |= {
             each.name for each in there if each.template_hash not in ("", current)
         }
@@ -171,12 +173,12 @@ def _outdated(planned: Planned) -> frozenset[str]:
 # --- What it means ------------------------------------------------------------
 
 
-def consequences(planned: Planned) -> Iterator[str]:
+def consequences(planned: Planned, rows: Sequence[Row]) -> Iterator[str]:
     """Say what a plan comes to, and what comes after it."""
     stage = planned.answer.stage.value
     if planned.asked.before is not None or planned.asked.observed.pods:
-        yield from _pods(planned)
-        yield from _launcher(planned)
+        yield from _pods(planned, rows)
+        yield from _launcher(planned, rows)
         yield from _templates(planned)
         if not planned.steps:
             yield "There is nothing to do."
@@ -194,26 +196,28 @@ _COUNTED: Final = (
 )
 
 
-def _pods(planned: Planned) -> Iterator[str]:
-    rows = [row for row in rows_of(planned) if row.kind == "Pod"]
+def _pods(planned: Planned, rows: Sequence[Row]) -> Iterator[str]:
+    pods = [row for row in rows if row.kind == "Pod"]
     for mark, one, many in _COUNTED:
-        if names := [row.name for row in rows if row.mark == mark]:
+        if names := [row.name for row in pods if row.mark == mark]:
             words = one if len(names) == 1 else many
             yield f"{len(names)} {words}: {folded_names(names)}."
-    if planned.asked.edited and not any(row.mark in (GOES, MADE) for row in rows):
+    settled = planned.answer.stage.value not in _LATER
+    still = not any(row.mark in (GOES, MADE) for row in pods)
+    if planned.asked.edited and settled and still:
         yield "No pod is made, and none goes."
 
 
-def _launcher(planned: Planned) -> Iterator[str]:
-    marks = {row.mark: row.what for row in rows_of(planned) if row.kind == "Job"}
+def _launcher(planned: Planned, rows: Sequence[Row]) -> Iterator[str]:
+    marks = {row.mark: row.what for row in rows if row.kind == "Job"}
     launcher = planned.asked.observed.launcher
     if MADE in marks:
         yield "The launcher starts."
     elif GOES in marks:
         yield f"The launcher goes: {marks[GOES]}."
-    elif CHANGED in marks:
+    elif marks.get(CHANGED, LABELS) != LABELS:
         yield f"The launcher {marks[CHANGED]}."
-    elif STAYS in marks and launcher is not None and not launcher.finished:
+    elif marks and launcher is not None and not launcher.finished:
         yield "The launcher is not restarted."
 
 
@@ -237,24 +241,21 @@ def _status_rows(
 ) -> Iterator[tuple[str, str, str]]:
     """Give what changes in the status: what it is, and what it will be."""
     for condition in new.conditions:
-        was = old.condition(condition.type)
-        if condition != was:
-            yield condition.type, _condition(was), _condition(condition)
-    pairs = (
-        ("startTime", old.start_time, new.start_time),
-        ("completionTime", old.completion_time, new.completion_time),
+        known = old.condition(condition.type)
+        if condition != known:
+            yield condition.type, _condition(known), _condition(condition)
+    cells = ((name, of(old), of(new)) for name, of in _fields(now))
+    yield from (row for row in cells if row[1] != row[2])
+
+
+def _fields(now: datetime) -> tuple[tuple[str, Callable[[JobStatus], str]], ...]:
+    """Return the fields of the status beside the conditions, and their words."""
+    return (
+        ("startTime", lambda status: _when(status.start_time, now)),
+        ("completionTime", lambda status: _when(status.completion_time, now)),
+        ("Launcher", lambda status: _counts(status.launcher)),
+        ("Worker", lambda status: _counts(status.worker)),
     )
-    for name, *times in pairs:
-        was, will_be = (_when(time, now) for time in times)
-        if was != will_be:
-            yield name, was, will_be
-    counts = (
-        ("Launcher", old.launcher, new.launcher),
-        ("Worker", old.worker, new.worker),
-    )
-    for name, before, after in counts:
-        if before != after:
-            yield name, _counts(before), _counts(after)
 
 
 _NONE: Final = "-"

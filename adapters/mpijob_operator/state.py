@@ -111,9 +111,10 @@ def _last_applied(annotation: str) -> Manifest:
 
 def _merged(last: Manifest, new: object, old: object) -> object:
     """Merge as a JSON merge patch of three sides does: lists are one value."""
-    if not isinstance(old, Mapping) or not isinstance(new, Mapping | None):
-        return new
-    return dict(_merged_fields(last, mapping(new), cast("Manifest", old)))
+    if isinstance(old, Mapping) and (new is None or isinstance(new, Mapping)):
+        sides = cast("Manifest", new or NOTHING), cast("Manifest", old)
+        return dict(_merged_fields(last, *sides))
+    return new
 
 
 def _merged_fields(

@@ -8,6 +8,7 @@ files that others wrote, and a terminal obeys what it is sent.
 import os
 import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 from typing import BinaryIO, Final, NamedTuple, TextIO
 
 from mpijob_operator.field_path import printable
@@ -73,6 +74,6 @@ def wants_colour(stream: TextIO) -> bool:
 def standard() -> Streams:
     """Return the streams of this process; what they cannot spell, they escape."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     return Streams(sys.stdin.buffer, sys.stdout, sys.stderr)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import mpijob
-from mpijob.loose import Manifest, mapping, mappings, sequence, text
+from mpijob.loose import NOTHING, Manifest, mapping, mappings, sequence, text
 from mpijob_operator.field_path import printable
 
 # A command line longer than this is known by its beginning.
@@ -37,7 +37,8 @@ def _secret(_: Manifest, __: mpijob.MPIJob) -> str:
 
 
 def _pod(manifest: Manifest, _: mpijob.MPIJob) -> str:
-    main = next(iter(mappings(mapping(manifest.get("spec")).get("containers"))), {})
+    containers = mappings(mapping(manifest.get("spec")).get("containers"))
+    main = containers[0] if containers else NOTHING
     words = (*sequence(main.get("command")), *sequence(main.get("args")))
     command = printable(" ".join(map(str, words)), _COMMAND_MAX)
     image = text(main, "image") or "no image"

@@ -20,6 +20,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
+Json = (
+    Mapping[str, object] | list[object] | tuple[object, ...] | str | float | bool | None
+)
+
 # Nothing in it is an indicator, and it is neither a number, a date nor a boolean:
 # those begin otherwise, or are among the words below.
 _BARE: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
@@ -44,18 +48,20 @@ def texts(values: Iterable[object]) -> Iterator[str]:
         yield ("---\n" if number else "") + text(value)
 
 
-def _lines(value: object, indent: str) -> Iterator[str]:
+def _lines(given: object, indent: str) -> Iterator[str]:
+    value = cast("Json", given)
     if isinstance(value, Mapping) and value:
-        for key, inner in cast("Mapping[str, object]", value).items():
+        for key, inner in value.items():
             yield from _entry(f"{indent}{_scalar(key)}:", inner, indent)
     elif isinstance(value, list | tuple) and value:
-        for inner in cast("list[object]", value):
+        for inner in value:
             yield from _item(inner, indent)
     else:
         yield indent + _scalar(value)
 
 
-def _entry(start: str, value: object, indent: str) -> Iterator[str]:
+def _entry(start: str, given: object, indent: str) -> Iterator[str]:
+    value = cast("Json", given)
     if isinstance(value, str) and _BLOCK.fullmatch(value):
         yield f"{start} |"
         yield from (f"{indent}  {line}".rstrip() for line in value[:-1].split("\n"))
@@ -63,7 +69,7 @@ def _entry(start: str, value: object, indent: str) -> Iterator[str]:
         yield start
         # A list stands as far left as its key, as kubectl writes it.
         deeper = f"{indent}  " if isinstance(value, Mapping) else indent
-        yield from _lines(cast("object", value), deeper)
+        yield from _lines(value, deeper)
     else:
         yield f"{start} {_scalar(value)}"
 

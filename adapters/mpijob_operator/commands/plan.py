@@ -4,7 +4,7 @@
 import argparse
 from typing import Final
 
-from mpijob_operator import offline, options, page
+from mpijob_operator import manifests, offline, options, page
 from mpijob_operator.offline import Planned, Question
 from mpijob_operator.streams import Streams
 
@@ -49,7 +49,13 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
     plans = [offline.planned(asked, question.world) for asked in question.asked]
     wrong = [offline.report(planned, streams) for planned in plans]
     # What the API server refuses never gets so far as to have children.
-    shown = [p for p in plans if not p.asked.manifested.refused]
+    shown = [planned for planned in plans if not planned.asked.manifested.refused]
+    for planned in plans:
+        if planned.asked.manifested.refused:
+            name = manifests.key_text(planned.asked.manifested.key)
+            streams.note(
+                f"MPIJob {name} is not planned: the API server would refuse it"
+            )
     printed = _print(arguments, shown, question, streams)
     if question.failed or any(wrong) or not printed:
         return 1
