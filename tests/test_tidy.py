@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The house rules that no linter knows; each failure says what to do.
 
-Two documents hold tables that the code has as well. ``ACCEPT=1 pytest
+Some documents hold tables and lists that the code has as well. ``ACCEPT=1 pytest
 tests/test_tidy.py`` writes them anew from the code; read the difference.
 """
 
@@ -9,11 +9,9 @@ import ast
 import os
 import re
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
 from mpijob.actions import GUARDS
 from mpijob.lifetimes import COLUMNS, LIFETIMES
@@ -31,6 +29,7 @@ LAWS = sorted((ROOT / "properties").glob("test_*.py"))
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 COMING_FROM = ROOT / "docs/coming-from-mpi-operator.md"
+LAWS_TOLD = ROOT / "docs/laws.md"
 
 # A function fits on a screen, docstring aside.
 LINES_PER_FUNCTION_MAX = 40
@@ -245,22 +244,33 @@ def test_the_readme_starts_without_a_cluster() -> None:
     assert not needing, f"move below line {README_CLUSTER_FROM_LINE}: {needing}"
 
 
-def laws() -> Sequence[ParameterSet]:
-    return [
-        pytest.param(ast.get_docstring(f) or "", id=f"{path.stem}::{f.name}")
-        for path in LAWS
-        for f in source.functions(path)
-        if f.name.startswith("test_")
-    ]
+def laws() -> dict[str, str]:
+    """Give each law, the first paragraph of a docstring, with where it is tried."""
+    found: dict[str, str] = {}
+    for path in LAWS:
+        for function in source.functions(path):
+            if function.name.startswith("test_") or source.is_invariant(function):
+                words = ast.get_docstring(function) or ""
+                law = " ".join(words.split("\n\n", maxsplit=1)[0].split())
+                found.setdefault(law, label(path))
+    return found
 
 
-@pytest.mark.parametrize("law", laws())
-def test_every_law_is_in_the_readme(law: str) -> None:
-    first = source.sentences(law.split("\n\n", maxsplit=1)[0])
-    assert first, "give it a docstring: the law, in one sentence"
-    assert first in source.sentences(README.read_text()), (
-        f"add this sentence to README's promises (several tests may share one): {first}"
+def test_every_law_is_told() -> None:
+    found = laws()
+    assert "" not in found, f"give it a docstring, the law: one in {found['']}"
+    told = "\n".join(f"- {law} (`{where}`)" for law, where in found.items())
+    if os.environ.get("ACCEPT"):
+        source.rewrite(LAWS_TOLD, "laws", told)
+    assert source.section(LAWS_TOLD, "laws") == told, (
+        "ACCEPT=1 writes the list between <!-- laws --> and <!-- /laws -->"
     )
+
+
+def test_what_the_readme_promises_is_tried() -> None:
+    promises = source.bullets(README, "What it promises")
+    assert promises, "promise something"
+    assert set(promises) <= set(laws()), "promise in the words of a law's docstring"
 
 
 def test_what_differs_from_mpi_operator_is_told() -> None:

@@ -75,6 +75,12 @@ def body_lines(function: Function) -> int:
     return (body[-1].end_lineno or body[-1].lineno) - body[0].lineno + 1
 
 
+def is_invariant(function: Function) -> bool:
+    """Tell whether a function is an invariant of a state machine of Hypothesis."""
+    calls = (d.func for d in function.decorator_list if isinstance(d, ast.Call))
+    return any(isinstance(call, ast.Name) and call.id == "invariant" for call in calls)
+
+
 def imports_in(module: ast.Module) -> set[str]:
     """Give the top-level names that a module imports, wherever in the module."""
     found: set[str] = set()
@@ -121,9 +127,12 @@ def deviations_in(text: str) -> Sequence[str]:
     return [" ".join(words.split()) for words in found]
 
 
-def sentences(markdown: str) -> str:
-    """Give a document's words in one line, so that wrapping makes no difference."""
-    return " ".join(re.sub(r"[*`]", "", markdown).split())
+def bullets(document: Path, heading: str) -> Sequence[str]:
+    """Give the entries of the list under a heading, each in one line."""
+    _, _, rest = document.read_text().partition(f"\n## {heading}\n")
+    under = rest.partition("\n## ")[0]
+    entries = re.findall(r"^- (.*(?:\n  .*)*)", under, re.MULTILINE)
+    return [" ".join(entry.split()) for entry in entries]
 
 
 def section(document: Path, name: str) -> str | None:
