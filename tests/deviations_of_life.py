@@ -6,12 +6,12 @@ They come after those of the children, for what a status says depends on these.
 
 import copy
 import re
-from collections.abc import Iterator
-from typing import Final, cast
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from attrs import evolve
 
-from tests.corpus_case import ANY, Answer, Asked, Object, fresh, upstream
+from tests.corpus_case import ANY, Answer, Asked, Object, fresh, part, upstream
 from tests.deviations import OF_CHILDREN, Pattern, d06, labels_of, number
 from tests.deviations_of_gangs import d18, d19
 from tests.granting import afterwards, as_sent
@@ -117,8 +117,12 @@ def d33(answer: Answer, asked: Asked) -> Answer:
     start = upstream(fresh(asked.case))
     held = ("Pod", "Job", *(key.partition("/")[0] for key in foreign))
     made = {k: c for k, c in start.created.items() if c["kind"] not in held}
-    blocked = said("Blocked", "True", "ErrResourceExists", ANY, asked.now)
-    return evolve(answer, created=made, status=with_conditions(start.status, blocked))
+    reason = "ErrResourceExists"  # The event says it in the words of the condition.
+    status = with_conditions(
+        start.status, said("Blocked", "True", reason, ANY, asked.now)
+    )
+    events = frozenset(event for event in answer.events if event[1] != reason)
+    return evolve(answer, created=made, status=status, events=events)
 
 
 def d38(answer: Answer, asked: Asked) -> Answer:
@@ -222,7 +226,7 @@ def _runs(answer: Answer, asked: Asked) -> bool:
         key
         for key, child in left.items()
         if child["kind"] == "Pod"
-        and child.get("status", {}).get("phase") in ("Running", "Succeeded")
+        and _phase(child) in ("Running", "Succeeded")
         and "deletionTimestamp" not in child["metadata"]
     }
     workers = {f"Pod/{asked.name}-worker-{index}" for index in range(asked.workers)}
@@ -238,61 +242,48 @@ def d24(answer: Answer, asked: Asked) -> Answer:
         return answer
     wanted = not (_ended(answer.status) or is_true(answer.status, "Suspended"))
     left = afterwards(answer, asked)
-    workers: dict[int, Object] = {}
-    launchers: list[Object] = []
-    for key, child in left.items():
-        if child["kind"] == "Pod":
-            index = worker_index(asked, key)
-            if index is None:
-                launchers.append(child)
-            else:
-                workers[index] = child
-    there = sum(1 for index in workers if index < asked.workers)
-    unmade = asked.workers - there if wanted else 0
+    pods = {key: child for key, child in left.items() if child["kind"] == "Pod"}
+    indices = {key: worker_index(asked, key) for key in pods}
+    workers = [pods[key] for key, index in indices.items() if index is not None]
+    launchers = [pods[key] for key, index in indices.items() if index is None]
+    there = sum(
+        index is not None and index < asked.workers for index in indices.values()
+    )
     job = left.get(key_of(asked, "Job"))
     busy = wanted or (job is not None and not _finished(job))
-    counts = copy.deepcopy(answer.status.get("replicaStatuses", {}))
-    for role, active in (
-        ("Launcher", max(_live(launchers), int(busy))),
-        ("Worker", _live(workers.values()) + unmade),
-    ):
-        counts.setdefault(role, {}).pop("active", None)
-        counts[role] |= {"active": active} if active else {}
-    before = asked.children.values()
-    succeeded = sum(_phase(c) == "Succeeded" for c in before if "-worker-" in _name(c))
-    counts["Worker"] |= {"succeeded": succeeded} if succeeded else {}
+    active = {
+        "Launcher": max(_live(launchers), int(busy)),
+        "Worker": _live(workers) + (asked.workers - there if wanted else 0),
+    }
+    seen = (
+        c for key, c in asked.children.items() if worker_index(asked, key) is not None
+    )
+    succeeded = {"Worker": sum(_phase(pod) == "Succeeded" for pod in seen)}
+    counts = copy.deepcopy(part(answer.status, "replicaStatuses"))
+    for role in _ROLES:
+        mine = {"active": active[role], "succeeded": succeeded.get(role, 0)}
+        kept = {k: v for k, v in part(counts, role).items() if k != "active"}
+        counts[role] = {**kept, **{k: v for k, v in mine.items() if v}}
     return evolve(answer, status={**answer.status, "replicaStatuses": counts})
 
 
-def _name(child: Object) -> str:
-    return str(child["metadata"]["name"])
-
-
 def _phase(pod: Object) -> str:
-    return str(pod.get("status", {}).get("phase", "Pending"))
+    return str(part(pod, "status").get("phase", "Pending"))
 
 
-def _live(pods: object) -> int:
-    alive = (_phase(pod) not in ("Succeeded", "Failed") for pod in _objects(pods))
-    return sum(alive)
-
-
-def _objects(values: object) -> Iterator[Object]:
-    yield from cast("Iterator[Object]", values)
+def _live(pods: Iterable[Object]) -> int:
+    return sum(_phase(pod) not in ("Succeeded", "Failed") for pod in pods)
 
 
 def _finished(job: Object) -> bool:
-    found = job.get("status", {}).get("conditions", ())
-    return any(
-        c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in found
-    )
+    return is_true(part(job, "status"), "Complete", "Failed")
 
 
 def d39(answer: Answer, asked: Asked) -> Answer:
     """B1.2: each count comes with the selector of its pods."""
     if not managed_here(asked):
         return answer
-    counts = copy.deepcopy(answer.status.get("replicaStatuses", {}))
+    counts = copy.deepcopy(part(answer.status, "replicaStatuses"))
     for role in _ROLES:
         labels = {
             **{k: v for k, v in labels_of(asked).items() if k != "app"},
@@ -304,20 +295,24 @@ def d39(answer: Answer, asked: Asked) -> Answer:
 
 
 def d22(answer: Answer, asked: Asked) -> Answer:
-    """B4.7: one event a transition, whenever it was told before; and B1.8's warning."""
-    told = frozenset(_transitions(answer, asked))
-    reasons = {reason for _, reason, _ in told} | {"SetPodTemplateRestartPolicy"}
-    rest = {event for event in answer.events if event[1] not in reasons}
-    return evolve(answer, events=told | rest)
+    """B4.7: one event a transition, whenever it was told before; and B1.8's warning.
+
+    An event has the words of its condition; upstream's MPIJobRunning lacks their stop.
+    """
+    told = set(_transitions(answer, asked))
+    for type_, reason, message in answer.events:
+        stop = "." if reason == "MPIJobRunning" else ""
+        if reason != "SetPodTemplateRestartPolicy":
+            told.add((type_, reason, message + stop))
+    return evolve(answer, events=frozenset(told))
 
 
 def _transitions(answer: Answer, asked: Asked) -> Iterator[tuple[str, str, str]]:
     before = conditions(asked.status)
     for type_, condition in conditions(answer.status).items():
         old = before.get(type_, {}).get("status")
-        if condition["status"] == old or type_ == "Running" != condition["reason"][6:]:
-            continue
-        if condition["status"] == "True" or (type_ == "Suspended" and old == "True"):
+        resumed = type_ == "Suspended" and old == "True"
+        if condition["status"] != old and (condition["status"] == "True" or resumed):
             kind = "Warning" if type_ in ("Failed", "Blocked") else "Normal"
             invalid = condition["reason"] == "InvalidSpec"
             reason = "ValidationError" if invalid else condition["reason"]
