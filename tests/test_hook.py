@@ -113,7 +113,7 @@ def test_the_defaults_of_the_schema_are_those_of_the_settings() -> None:
     given = {key: field["default"] for key, field in fields.items()}
     world = hook_request.world({"now": NOW, "settings": given})
     assert world.settings == mpijob.Settings()
-    assert len(given) == len(attrs.fields(mpijob.Settings))
+    assert len(given) == len(mpijob.Settings._fields)
 
 
 @pytest.mark.parametrize("request_", CASES)

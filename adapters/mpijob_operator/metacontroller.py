@@ -220,7 +220,7 @@ def _asked(document: object, settings: mpijob.Settings, now: datetime) -> Asked:
     observed = evolve(sightings.observed(seen.values(), job), live=frozenset(Live))
     # The executor cannot delete the parent: the TTL takes the children alone (B5.6).
     world = mpijob.World(
-        now, evolve(settings, ttl_keeps_job=True), priority_classes(classes)
+        now, settings._replace(ttl_keeps_job=True), priority_classes(classes)
     )
     finalizing = request.get("finalizing") is True
     has_secrets = "Secret.v1" in mapping(request.get("children"))

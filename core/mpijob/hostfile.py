@@ -24,8 +24,7 @@ def hostfile(job: MPIJob, cluster_domain: str = "") -> str:
     pi-worker-1.pi.default.svc slots=1
     """
     slots = f"{_SLOTS[job.mpi_implementation]}{job.slots_per_worker}"
-    hosts = _hosts(job, cluster_domain, range(job.workers))
-    return "".join([f"{host}{slots}\n" for host in hosts])
+    return _lines(job, cluster_domain, range(job.workers), "", slots)
 
 
 def discover_hosts(
@@ -38,14 +37,15 @@ def discover_hosts(
         running: The indices of the workers that run, in numeric order.
         cluster_domain: The domain of the cluster, where host names carry it.
     """
-    hosts = _hosts(job, cluster_domain, running)
-    return "".join(["#!/bin/sh\n", *[f"echo {host}\n" for host in hosts]])
+    return "#!/bin/sh\n" + _lines(job, cluster_domain, running, "echo ", "")
 
 
-def _hosts(job: MPIJob, cluster_domain: str, workers: Iterable[int]) -> list[str]:
+def _lines(
+    job: MPIJob, cluster_domain: str, workers: Iterable[int], before: str, after: str
+) -> str:
     domain = names.domain(job, cluster_domain)
-    prefix = names.worker(job, 0)[:-1]
-    hosts = [f"{prefix}{index}.{domain}" for index in workers]
+    start, end = f"{before}{names.worker(job, 0)[:-1]}", f".{domain}{after}\n"
+    lines = [f"{start}{index}{end}" for index in workers]
     if job.run_launcher_as_worker:
-        hosts.insert(0, f"{names.launcher(job)}.{domain}")
-    return hosts
+        lines.insert(0, f"{before}{names.launcher(job)}{end}")
+    return "".join(lines)

@@ -11,7 +11,7 @@ change (B1.4).
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import frozen
 
@@ -62,8 +62,7 @@ class Role(enum.StrEnum):
     WORKER = "Worker"
 
 
-@frozen
-class ReplicaSpec:
+class ReplicaSpec(NamedTuple):
     """The pods of one role: `spec.mpiReplicaSpecs.Launcher` or `.Worker`."""
 
     template: Manifest
@@ -71,8 +70,7 @@ class ReplicaSpec:
     replicas: int = 1
 
 
-@frozen
-class SchedulingPolicy:
+class SchedulingPolicy(NamedTuple):
     """What a gang scheduler is told, `spec.runPolicy.schedulingPolicy`."""
 
     min_available: int | None = None
@@ -82,8 +80,7 @@ class SchedulingPolicy:
     schedule_timeout_seconds: int | None = None
 
 
-@frozen
-class RunPolicy:
+class RunPolicy(NamedTuple):
     """How the job lives and ends, `spec.runPolicy`."""
 
     clean_pod_policy: CleanPodPolicy = CleanPodPolicy.NONE

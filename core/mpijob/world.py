@@ -4,15 +4,12 @@
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from attrs import frozen
-
 NO_GANG: Final = "none"
 VOLCANO: Final = "volcano"
 KUBERNETES: Final = "kubernetes"
 
 
-@frozen
-class Settings:
+class Settings(NamedTuple):
     """How the operator was started."""
 
     cluster_domain: str = ""  # Empty: host names end in `.svc`.
@@ -35,8 +32,7 @@ class PriorityClass(NamedTuple):
     global_default: bool = False
 
 
-@frozen
-class World:
+class World(NamedTuple):
     """The surroundings of one call."""
 
     now: datetime  # Aware.
