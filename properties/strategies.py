@@ -256,6 +256,7 @@ _SETTINGS: Final = st.builds(
     gang_scheduler=st.sampled_from(["none", "none", "volcano", "kubernetes", "sched"]),
     workload_api=st.sampled_from(["v1beta1", "v1alpha2"]),
     ttl_keeps_job=chance(3),
+    refused_timeout=st.just(timedelta(minutes=10)),
     observed_generation=chance(4).map(lambda absent: not absent),
 )
 _CLASSES: Final = (
