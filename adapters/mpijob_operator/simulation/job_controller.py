@@ -121,9 +121,7 @@ def _count(cluster: Cluster, *, job: Ref, pod: Ref) -> None:
     field = "succeeded" if status_of(ended)["phase"] == "Succeeded" else "failed"
     total = count(status_of(value).get(field)) + 1
     cluster.update(job, placed(value, f"status.{field}", total))
-    metadata = ended["metadata"]
-    kept = [name for name in metadata["finalizers"] if name != TRACKING]
-    cluster.update(pod, {**ended, "metadata": {**metadata, "finalizers": kept}})
+    cluster.update(pod, _untracked(ended))
 
 
 def _rests_when_finished(view: View) -> Due:
@@ -214,7 +212,7 @@ def _stops(view: View) -> Due:
     if not spec_of(view.job).get("suspend"):
         return None
     if view.active or is_true(view.job, "Suspended"):
-        return _deletions(view)
+        return _deletions(view, uncounted=True)
     return [view.says("Suspended", "JobSuspended", "Job suspended")]
 
 
@@ -299,17 +297,28 @@ def _counts_the_active(view: View) -> Due:
     return [view.writes(lambda job, _: {**job, "status": {**known, **counts}})]
 
 
-def _deletions(view: View) -> list[Deed]:
+def _deletions(view: View, *, uncounted: bool = False) -> list[Deed]:
+    at, deed = view.since + LATENCY, _let_go if uncounted else _go
     return [
-        Deed(
-            view.since + LATENCY, WHO, ref, "deletes pod {}", partial(_go, ref)
-        )
+        Deed(at, WHO, ref, "deletes pod {}", partial(deed, ref))
         for ref, _ in view.active
     ]
 
 
 def _go(ref: Ref, cluster: Cluster) -> None:
     cluster.delete(ref)
+
+
+def _let_go(ref: Ref, cluster: Cluster) -> None:
+    """Delete a pod and count it as nothing: it ends because we ask, not by itself."""
+    cluster.update(ref, _untracked(cluster.objects[ref]))
+    cluster.delete(ref)
+
+
+def _untracked(pod: Manifest) -> Manifest:
+    metadata = pod["metadata"]
+    kept = [name for name in metadata["finalizers"] if name != TRACKING]
+    return {**pod, "metadata": {**metadata, "finalizers": kept}}
 
 
 # The first whose case it is has its turn.

@@ -56,6 +56,9 @@ class Habits:
     seed: int = 0
 
 
+AS_USUAL: Final = Habits()
+
+
 def nodes(habits: Habits, cluster: Cluster) -> list[Deed]:
     """Return what the scheduler and the kubelets could do, one thing a pod."""
     deeds: list[Deed] = []
@@ -74,7 +77,7 @@ def _ending(habits: Habits, cluster: Cluster, ref: Ref, pod: Manifest) -> list[D
         wait = habits.stop_seconds if spec_of(pod).get("nodeName") else 0.0
         return [Deed(since + wait, KUBELET, ref, "", partial(_stopped, ref))]
     if pod["metadata"]["deletionGracePeriodSeconds"]:
-        what = "{} is gone"
+        what = "removes {}"
         return [Deed(since + GONE_SECONDS, KUBELET, ref, what, partial(_gone, ref))]
     return []
 
@@ -88,13 +91,13 @@ def _living(habits: Habits, cluster: Cluster, ref: Ref, pod: Manifest) -> list[D
         return [Deed(since + BIND_SECONDS, SCHEDULER, ref, "", partial(_bound, ref))]
     if status.get("phase") != "Running":
         wait = _start_seconds(habits, pod)
-        what = "{} is Running"
+        what = "starts {}"
         return [Deed(since + wait, KUBELET, ref, what, partial(_started, ref))]
     if waiting := _restart_wait(pod):
-        what = "{} starts its container again"
+        what = "starts {} again"
         return [Deed(since + waiting, KUBELET, ref, what, partial(_started, ref))]
     if not is_true(pod, "Ready"):
-        what = "{} is Ready"
+        what = "finds {} Ready"
         return [Deed(since + READY_SECONDS, KUBELET, ref, what, partial(_ready, ref))]
     return _finishing(habits, cluster, ref, pod)
 
@@ -109,7 +112,7 @@ def _finishing(habits: Habits, cluster: Cluster, ref: Ref, pod: Manifest) -> lis
     codes, attempt = habits.launcher_codes, _attempt(cluster, pod)
     code = codes[min(attempt, len(codes) - 1)]
     at = _started_at(cluster, pod) + habits.launcher_seconds
-    what = f"{{}} exits {code}"
+    what = f"sees {{}} exit with {code}"
     return [Deed(at, KUBELET, ref, what, partial(exit_with, ref=ref, code=code))]
 
 
@@ -161,8 +164,8 @@ def _restart_wait(pod: Manifest) -> float:
 
 def _bound(ref: Ref, cluster: Cluster) -> None:
     pod = cluster.objects[ref]
-    index = sum(1 for _, other in cluster.all("Pod") if spec_of(other).get("nodeName"))
-    pod = placed(pod, "spec.nodeName", f"node-{index % NODES}")
+    number = int(pod["metadata"]["uid"][:8], 16)
+    pod = placed(pod, "spec.nodeName", f"node-{number % NODES}")
     cluster.update(ref, conditioned(pod, cluster.stamp, "PodScheduled", "True"))
 
 
