@@ -82,6 +82,7 @@ INT_OR_STRING: Final[Schema] = {
     "anyOf": [{"type": "integer"}, {"type": "string"}],
     "x-kubernetes-int-or-string": True,
 }
+INT32: Final[Schema] = {"minimum": -(2**31), "maximum": 2**31 - 1}
 _STRINGS: Final[Schema] = {
     "type": "object",
     "additionalProperties": {"type": "string"},
@@ -206,6 +207,22 @@ def written_out(node: Json, writer: Writer) -> Json:
             return node
 
 
+def bounded(node: Json) -> Json:
+    """Return the schema with the range of each int32 written down.
+
+    The API server before 1.36 reads `format` and lets any number pass; then every
+    typed client, Kueue's among them, fails to read the whole list that the job is in.
+    """
+    match node:
+        case list():
+            return [bounded(item) for item in node]
+        case dict():
+            found = {key: bounded(value) for key, value in node.items()}
+            return INT32 | found if found.get("format") == "int32" else found
+        case _:
+            return node
+
+
 class Dumper(yaml.SafeDumper):
     """YAML without anchors, which a reader would have to follow."""
 
@@ -219,7 +236,7 @@ def outputs() -> dict[Path, str]:
     """Return what belongs in each file that is made."""
     source = yaml.safe_load(SOURCE.read_text("utf-8"))
     openapi = json.loads(OPENAPI.read_bytes())
-    crd = cast("Schema", written_out(source, Writer(openapi["schemas"])))
+    crd = cast("Schema", bounded(written_out(source, Writer(openapi["schemas"]))))
     (version,) = crd["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     text = yaml.dump(crd, Dumper=Dumper, sort_keys=False, width=88)

@@ -93,6 +93,17 @@ def test_every_integer_has_a_format() -> None:
 
 
 @pytest.mark.rule("B1.6")
+def test_every_int32_has_its_range() -> None:
+    wide = where(
+        lambda n: (
+            n.get("format") == "int32"
+            and (n["minimum"] < -(2**31) or n["maximum"] > 2**31 - 1)
+        )
+    )
+    assert not wide
+
+
+@pytest.mark.rule("B1.6")
 def test_every_list_says_how_it_is_merged() -> None:
     kinds = {"atomic", "set", "map"}
     mute = where(

@@ -4,6 +4,7 @@
 Each test has a namespace of its own. Nothing reconciles: only the API server speaks.
 """
 
+import contextlib
 import copy
 import functools
 import itertools
@@ -60,13 +61,12 @@ def is_established(client: Client) -> bool:
 
 @pytest.fixture(scope="module")
 def client(control_plane: ControlPlane) -> Iterator[Client]:
-    client = control_plane.client()
-    client.create(CRDS, crd()).expect(201, 409)
-    wait_until(lambda: is_established(client), "the CRD is established", SERVED_S)
-    path = "/apis/kubeflow.org/v2beta1/mpijobs"
-    wait_until(lambda: client.get(path).code == 200, "MPIJobs are served", SERVED_S)
-    yield client
-    client.close()
+    with contextlib.closing(control_plane.client()) as client:
+        client.create(CRDS, crd()).expect(201, 409)
+        wait_until(lambda: is_established(client), "the CRD is established", SERVED_S)
+        path = "/apis/kubeflow.org/v2beta1/mpijobs"
+        wait_until(lambda: client.get(path).code == 200, "they are served", SERVED_S)
+        yield client
 
 
 @pytest.fixture

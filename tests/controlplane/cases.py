@@ -166,6 +166,17 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "a name too long for eleven workers": (named("a" * 54, 11), "too long"),
     "a name too long for no worker": (named("a" * 55, None), "too long"),
     "a number that no int32 holds": (job(slotsPerWorker=2**31), "slotsPerWorker"),
+    "a number that no int64 holds": (
+        policy(activeDeadlineSeconds=2**64),
+        "activeDeadlineSeconds",
+    ),
+    "a template's number that no int32 holds": (
+        with_role(
+            "Worker",
+            template={"spec": {"containers": [{"name": "m"}], "priority": 2**31}},
+        ),
+        "template.spec.priority",
+    ),
 }
 
 

@@ -91,12 +91,10 @@ def refusals(new: Json, old: Json | None = None) -> tuple[str, ...]:
 
     The schema is asked as of a new object: it forgives nothing for being old.
     """
+    if problems := SCHEMA.problems_of(new):
+        # Nor does the API server ask rules of what does not fit the schema.
+        return tuple(f"{p.path}: {p.message}" for p in problems)
     stored = SCHEMA.with_defaults(new)
     before = None if old is None else SCHEMA.with_defaults(old)
-    broken = [
-        fault
-        for site in sites(SCHEMA.open_api, stored, before)
-        for fault in site.broken()
-    ]
-    problems = [f"{p.path}: {p.message}" for p in SCHEMA.problems_of(new)]
-    return (*problems, *broken)
+    found = sites(SCHEMA.open_api, stored, before)
+    return tuple(fault for site in found for fault in site.broken())
