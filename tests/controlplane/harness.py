@@ -9,6 +9,7 @@ to say.
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -80,7 +81,10 @@ class Program:
     def start(executable: Path, folder: Path, flags: Mapping[str, str]) -> "Program":
         """Start it; its log is a file in the folder."""
         log = folder / f"{executable.name}.log"
-        command = [str(executable), *(f"--{key}={flags[key]}" for key in flags)]
+        # A test run that is killed leaves nothing behind; util-linux has the program.
+        guard = ["setpriv", "--pdeathsig=KILL"] if shutil.which("setpriv") else []
+        words = [f"--{key}={value}" for key, value in flags.items()]
+        command = [*guard, str(executable), *words]
         with log.open("ab") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output)
         return Program(process, log)
