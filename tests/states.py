@@ -21,13 +21,14 @@ from mpijob_operator.streams import Streams
 
 NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 NOW: Final = ("--now", "2030-01-01T12:00:00Z")
+WORLD: Final = mpijob.World(NOON)
 LIVE: Final = frozenset(mpijob.Live)
 
 Object = dict[str, Any]
 
 
 def grown(
-    job: Manifest, *, phase: str = "Running", world: mpijob.World = mpijob.World(NOON)
+    job: Manifest, *, phase: str = "Running", world: mpijob.World = WORLD
 ) -> list[Object]:
     """Return a job and its children once its pods are in a phase and all is done."""
     stored: dict[tuple[str, str], Object] = {}
@@ -59,6 +60,7 @@ def _made(manifest: Manifest, phase: str) -> Iterator[Object]:
         yield _running(made, phase)
     elif manifest["kind"] == "Job":
         yield made
+        name = metadata["name"]
         owner = {
             "kind": "Job",
             "name": metadata["name"],
@@ -68,7 +70,7 @@ def _made(manifest: Manifest, phase: str) -> Iterator[Object]:
         template = manifest["spec"]["template"]
         pod = {
             **template["metadata"],
-            "name": f"{metadata['name']}-x7k2p",
+            "name": f"{name}-x7k2p",
             "namespace": metadata["namespace"],
             "uid": "launcher-pod",
             "ownerReferences": [owner],

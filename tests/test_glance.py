@@ -61,7 +61,7 @@ def damaged(draw: st.DrawFn) -> Any:  # noqa: ANN401 - JSON.
         elif change == "double" and not isinstance(key, str):
             container.append(copy.deepcopy(container[key]))
         else:
-            container[key] = draw(ANYTHING)
+            container[key] = copy.deepcopy(draw(ANYTHING))
         if not value:
             break
     return value

@@ -2,7 +2,7 @@
 """Where two JSON values differ, field by field, in words short enough for a table."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from itertools import zip_longest
 from typing import Final, NamedTuple, cast
 
@@ -48,7 +48,7 @@ def differences(old: object, new: object, path: Path = ()) -> Iterator[Differenc
         lists = cast("list[object]", old), cast("list[object]", new)
         for index, items in enumerate(zip_longest(*lists, fillvalue=ABSENT)):
             yield from differences(*items, (*path, index))
-    elif old != new or type(old) is not type(new):
+    elif old != new or isinstance(old, bool) is not isinstance(new, bool):
         yield Difference(path, old, new)
 
 
@@ -60,9 +60,8 @@ def shown(value: object) -> str:
     """
     if value is ABSENT:
         return "none"
-    if isinstance(value, Mapping | list):
-        held = cast("Mapping[str, object] | list[object]", value)
-        return f"{type_word(held)} of {len(held)}"
+    if (word := type_word(value)) in ("an object", "a list"):
+        return f"{word} of {len(cast('Sized', value))}"
     text = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and "\n" in value:
         return f"{value.count(chr(10))} lines"

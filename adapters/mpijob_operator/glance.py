@@ -25,6 +25,7 @@ _UNDERSTOOD: Final = frozenset(
         "format",
         "items",
         "maxLength",
+        "maximum",
         "minItems",
         "minimum",
         "pattern",
@@ -110,7 +111,8 @@ def _scalar_fits(schema: OpenApi, value: object) -> bool:
     if "enum" in schema and value not in schema["enum"]:
         return False
     if isinstance(value, int):
-        return value in _INT32 and value >= schema.get("minimum", value)
+        least, most = schema.get("minimum", value), schema.get("maximum", value)
+        return value in _INT32 and least <= value <= most
     text = cast("str", value)
     if len(text) > schema.get("maxLength", len(text)):
         return False
