@@ -27,14 +27,17 @@ def desired(case: Case, stage: Stage) -> tuple[Desired, ...]:
     result: list[Desired] = []
     for child in Child:
         fate = fate_of(child, stage)
-        if fate is Fate.WANT and not case.roster.blocked(child):
+        # Nothing is made or changed for a spec that is invalid (B1.7).
+        if fate is Fate.WANT and not case.problems:
             result.extend(_wanted(case, child))
-        elif fate in (Fate.KEEP, Fate.STOP, Fate.TIDY):
+        elif fate is not Fate.GONE:
             result.extend(Keep(child, each.name) for each in case.roster.of(child))
     return tuple(result)
 
 
 def _wanted(case: Case, child: Child) -> Iterable[Desired]:
+    if case.roster.blocked(child):
+        return ()
     if child in (Child.WORKLOAD, Child.POD_GROUP):
         return _group(case, child)
     if child is Child.WORKER:
@@ -191,21 +194,17 @@ def _ref(case: Case, each: Pod | LauncherJob | Thing) -> Ref:
 
 def touches(case: Case, stage: Stage) -> tuple[Touch, ...]:
     """Return the single fields to put right, numbers of failed workers apart."""
-    result: list[Touch] = []
-    if stage in _LABELLED:
-        result.extend(_labels(case))
-    if suspend := _suspend(case, stage):
-        result.append(suspend)
-    return tuple(result)
+    labels = tuple(_labels(case, stage))
+    if any(touch.ref.kind == "Job" for touch in labels):
+        return labels  # They move the resourceVersion that guards a suspension.
+    suspend = _suspend(case, stage)
+    return (*labels, suspend) if suspend else labels
 
 
-_LABELLED: Final = frozenset(
-    (Stage.WAITING, Stage.STARTING, Stage.RUNNING, Stage.STOPPING)
-)
-
-
-def _labels(case: Case) -> Iterator[Touch]:
+def _labels(case: Case, stage: Stage) -> Iterator[Touch]:
     """Yield our labels for children of the job that lack them (B8.1)."""
+    if case.problems:
+        return
     labels, selector = names.child_labels(case.job), names.selector(case.job)
     wanted = (
         (Child.SECRET, labels),
@@ -213,6 +212,8 @@ def _labels(case: Case) -> Iterator[Touch]:
         (Child.WORKER, selector),
     )
     for child, ours in wanted:
+        if fate_of(child, stage) not in (Fate.WANT, Fate.STOP):
+            continue
         fields = {"metadata": {"labels": ours}}
         for each in case.roster.of(child):
             lacks = {**each.labels, **ours} != each.labels
