@@ -72,7 +72,7 @@ def _is_deep(value: object) -> bool:
         for item in level:
             if isinstance(item, dict):
                 inside += cast("dict[str, object]", item).values()
-            else:
+            elif isinstance(item, list):
                 inside += cast("list[object]", item)
         level = [one for one in inside if isinstance(one, dict | list)]
         if not level:
