@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import pytest
 from attrs import evolve
 
 from mpijob import decode, names, plan, reconcile
@@ -39,6 +40,11 @@ SUSPEND: Final = {"suspend": True}
 LIVE: Final = frozenset(Live)
 OURS: Final = Owner("MPIJob", "pi", "job")
 THEIRS: Final = Owner("ReplicaSet", "web", "somebody")
+
+
+def cases(names: str, table: Mapping[str, Any]) -> pytest.MarkDecorator:
+    """Parametrize a test by a table: what each case is called, and its values."""
+    return pytest.mark.parametrize(names, table.values(), ids=table)
 
 
 def at(seconds: float) -> datetime:

@@ -18,6 +18,7 @@ from tests.builders import (
     a_launcher,
     a_thing,
     a_worker,
+    cases,
     the_case,
 )
 
@@ -40,76 +41,36 @@ def blocks(
 
 
 @pytest.mark.rule("B4.1", "B8.1", "B8.4")
-@pytest.mark.parametrize(
-    ("found", "reason", "message"),
-    [
-        *(
-            pytest.param(
-                [theirs(kind)], "ErrResourceExists", f"{FOREIGN}{kind} {name}", id=kind
-            )
-            for kind, name in (
-                ("Service", "pi"),
-                ("ConfigMap", "pi-config"),
-                ("Secret", "pi-ssh"),
-                ("PodGroup", "pi"),
-                ("Workload", "pi"),
-            )
-        ),
-        pytest.param(
-            [a_launcher(owner=THEIRS)],
-            "ErrResourceExists",
-            f"{FOREIGN}launcher Job pi-launcher",
-            id="launcher Job",
-        ),
-        pytest.param(
-            [a_worker(1, owner=THEIRS), a_worker(0, owner=THEIRS)],
-            "ErrResourceExists",
-            f"{FOREIGN}worker Pod pi-worker-0, worker Pod pi-worker-1",
-            id="workers",
-        ),
-        pytest.param(
-            [theirs("Service"), a_worker(0, owner=THEIRS)],
-            "ErrResourceExists",
-            f"{FOREIGN}Service pi, worker Pod pi-worker-0",
-            id="several",
-        ),
-        pytest.param(
-            [STRAY, GARBAGE],
-            "UnreadableChild",
-            "Pod pi-worker-3: no metadata, Pod pi-worker-x has the name of no worker",
-            id="unreadable",
-        ),
-        pytest.param(
-            [NO_POD], "QuotaExceeded", "worker Pod pi-worker-0: no quota", id="worker"
-        ),
-        pytest.param(
-            [NO_JOB], "Forbidden", "launcher Job pi-launcher: not you", id="launcher"
-        ),
-        pytest.param(
-            [NO_MAP], "AdmissionDenied", "ConfigMap pi-config: policy", id="map"
-        ),
-        pytest.param(
-            [NO_POD, a_worker(1)],
-            "QuotaExceeded",
-            "worker Pod pi-worker-0: no quota",
-            id="another worker exists",
-        ),
-    ],
-)
+@cases("found, reason, message", {
+    **{kind: ([theirs(kind)], "ErrResourceExists", f"{FOREIGN}{kind} {name}")
+        for kind, name in (("Service", "pi"), ("ConfigMap", "pi-config"), ("Secret",
+        "pi-ssh"), ("PodGroup", "pi"), ("Workload", "pi"))},
+    "launcher Job": ([a_launcher(owner=THEIRS)], "ErrResourceExists",
+        f"{FOREIGN}launcher Job pi-launcher"),
+    "workers": ([a_worker(1, owner=THEIRS), a_worker(0, owner=THEIRS)],
+        "ErrResourceExists",
+        f"{FOREIGN}worker Pod pi-worker-0, worker Pod pi-worker-1"),
+    "several": ([theirs("Service"), a_worker(0, owner=THEIRS)], "ErrResourceExists",
+        f"{FOREIGN}Service pi, worker Pod pi-worker-0"),
+    "unreadable": ([STRAY, GARBAGE], "UnreadableChild",
+        "Pod pi-worker-3: no metadata, Pod pi-worker-x has the name of no worker"),
+    "worker": ([NO_POD], "QuotaExceeded", "worker Pod pi-worker-0: no quota"),
+    "launcher": ([NO_JOB], "Forbidden", "launcher Job pi-launcher: not you"),
+    "map": ([NO_MAP], "AdmissionDenied", "ConfigMap pi-config: policy"),
+    "another worker exists": ([NO_POD, a_worker(1)], "QuotaExceeded",
+        "worker Pod pi-worker-0: no quota"),
+})  # fmt: skip
 def test_an_obstacle_is_told(found: list[Sighting], reason: str, message: str) -> None:
     assert blocks(*found) == (Block(reason, message),)
 
 
 @pytest.mark.rule("B4.1")
-@pytest.mark.parametrize(
-    "found",
-    [
-        pytest.param([], id="nothing"),
-        pytest.param([a_worker(7, owner=THEIRS)], id="a name that is not wanted"),
-        pytest.param([NO_POD, a_worker(0)], id="a worker that exists now"),
-        pytest.param([NO_JOB, a_launcher()], id="a launcher that exists now"),
-    ],
-)
+@cases("found", {
+    "nothing": [],
+    "a name that is not wanted": [a_worker(7, owner=THEIRS)],
+    "a worker that exists now": [NO_POD, a_worker(0)],
+    "a launcher that exists now": [NO_JOB, a_launcher()],
+})  # fmt: skip
 def test_what_is_no_obstacle_is_not_told(found: list[Sighting]) -> None:
     assert blocks(*found) == ()
 
@@ -137,21 +98,18 @@ def test_nothing_is_in_the_way_of_a_job_that_ended(stage: Stage) -> None:
 
 
 @pytest.mark.rule("B6.1", "B8.1")
-@pytest.mark.parametrize(
-    ("stage", "found", "expected"),
-    [
-        (Stage.SUSPENDED, theirs("PodGroup"), False),
-        (Stage.SUSPENDED, theirs("Service"), True),
-        (Stage.SUSPENDED, a_worker(0, owner=THEIRS), False),
-        (Stage.SUSPENDED, NO_POD, False),
-        (Stage.SUSPENDED, NO_MAP, True),
-        (Stage.HELD, a_launcher(owner=THEIRS), True),
-        (Stage.HELD, a_worker(0, owner=THEIRS), False),
-        (Stage.HELD, NO_JOB, False),
-        (Stage.WAITING, NO_JOB, False),
-        (Stage.WAITING, NO_POD, True),
-    ],
-)
+@pytest.mark.parametrize(("stage", "found", "expected"), [
+    (Stage.SUSPENDED, theirs("PodGroup"), False),
+    (Stage.SUSPENDED, theirs("Service"), True),
+    (Stage.SUSPENDED, a_worker(0, owner=THEIRS), False),
+    (Stage.SUSPENDED, NO_POD, False),
+    (Stage.SUSPENDED, NO_MAP, True),
+    (Stage.HELD, a_launcher(owner=THEIRS), True),
+    (Stage.HELD, a_worker(0, owner=THEIRS), False),
+    (Stage.HELD, NO_JOB, False),
+    (Stage.WAITING, NO_JOB, False),
+    (Stage.WAITING, NO_POD, True),
+])  # fmt: skip
 def test_only_what_a_stage_wants_can_be_in_its_way(
     stage: Stage, found: Sighting, *, expected: bool
 ) -> None:
@@ -159,16 +117,13 @@ def test_only_what_a_stage_wants_can_be_in_its_way(
 
 
 @pytest.mark.rule("B8.1")
-@pytest.mark.parametrize(
-    ("found", "held"),
-    [
-        *((theirs(kind), True) for kind in ("Service", "ConfigMap", "Secret")),
-        *((theirs(kind), True) for kind in ("PodGroup", "Workload")),
-        (a_launcher(owner=THEIRS), False),
-        (a_worker(0, owner=THEIRS), False),
-        (a_thing("Service"), False),
-    ],
-)
+@pytest.mark.parametrize(("found", "held"), [
+    *((theirs(kind), True) for kind in ("Service", "ConfigMap", "Secret")),
+    *((theirs(kind), True) for kind in ("PodGroup", "Workload")),
+    (a_launcher(owner=THEIRS), False),
+    (a_worker(0, owner=THEIRS), False),
+    (a_thing("Service"), False),
+])  # fmt: skip
 def test_what_every_pod_would_use_holds_every_pod(
     found: Sighting, *, held: bool
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mpijob.job import MPIJob
 from mpijob.world import PriorityClass, Settings, World
-from tests.builders import NOON, STARTED, a_job, a_template, answer
+from tests.builders import NOON, STARTED, a_job, a_template, answer, cases
 
 ROLES = "spec.mpiReplicaSpecs"
 LAUNCHER, WORKER = (f"{ROLES}.{role}.template" for role in ("Launcher", "Worker"))
@@ -59,137 +59,74 @@ FS_GROUP = (
 
 
 @pytest.mark.rule("B1.8")
-@pytest.mark.parametrize(
-    ("job", "expected"),
-    [
-        pytest.param(
-            a_job(launcher=a_role(restartPolicy="Never")),
-            f"{LAUNCHER}.spec.restartPolicy is overridden by the restartPolicy of the"
-            " replica spec",
-            id="restartPolicy in the launcher's template",
-        ),
-        pytest.param(
-            a_job(worker=a_role(restartPolicy="Never")),
-            f"{WORKER}.spec.restartPolicy is overridden by the restartPolicy of the"
-            " replica spec",
-            id="restartPolicy in the worker's template",
-        ),
-        pytest.param(
-            a_job(worker=with_gpus(1)), f"{CLEAN} {KEPT}", id="accelerators are kept"
-        ),
-        pytest.param(
-            a_job(metadata={"labels": QUEUED}),
-            f"{CLEAN} {HELD}",
-            id="nodes are kept from the queue",
-        ),
-        pytest.param(
-            a_job(worker=with_gpus("4"), policy=RUNNING, slotsPerWorker=5),
-            f"{SLOTS} is 5, and a worker has 4 nvidia.com/gpu",
-            id="more slots than accelerators",
-        ),
-        pytest.param(
-            a_job(slotsPerWorker=0),
-            f"{SLOTS} is 0: mpirun then decides by itself, or refuses to start",
-            id="no slots",
-        ),
-        pytest.param(
-            a_job(**WAIT),
-            f"{WORKER}.spec.containers[0].readinessProbe is missing: a worker counts"
-            " as Ready before its sshd answers",
-            id="waits for workers that nobody probes",
-        ),
-        pytest.param(
-            a_job(workers=2, **at_least(4)),
-            f"{LEAST} is 4, and 3 is the most that can be met",
-            id="minAvailable without a gang",
-        ),
-        pytest.param(
-            a_job(
-                launcher={"template": {**a_template(), "metadata": {"labels": QUEUED}}}
-            ),
-            f"{LAUNCHER}.metadata.labels[kueue.x-k8s.io/queue-name] is dropped: the"
-            " MPIJob is queued, not its pods",
-            id="queue name in a template",
-        ),
-        pytest.param(
-            a_job(worker=as_user(0, fsGroup=7)),
-            f"{WORKER}.spec.securityContext.fsGroup {FS_GROUP}",
-            id="root with a group",
-        ),
-        pytest.param(
-            a_job(launcher=as_user(0, fsGroup=7)),
-            f"{LAUNCHER}.spec.securityContext.fsGroup {FS_GROUP}",
-            id="root launcher with a group",
-        ),
-    ],
-)
+@cases("job, expected", {
+    "restartPolicy in the launcher's template": (a_job(launcher=a_role(
+        restartPolicy="Never")),
+        (f"{LAUNCHER}.spec.restartPolicy is overridden by the restartPolicy of the"
+        " replica spec")),
+    "restartPolicy in the worker's template": (a_job(worker=a_role(
+        restartPolicy="Never")),
+        (f"{WORKER}.spec.restartPolicy is overridden by the restartPolicy of the"
+        " replica spec")),
+    "accelerators are kept": (a_job(worker=with_gpus(1)), f"{CLEAN} {KEPT}"),
+    "nodes are kept from the queue": (a_job(metadata={"labels": QUEUED}),
+        f"{CLEAN} {HELD}"),
+    "more slots than accelerators": (a_job(worker=with_gpus("4"), policy=RUNNING,
+        slotsPerWorker=5), f"{SLOTS} is 5, and a worker has 4 nvidia.com/gpu"),
+    "no slots": (a_job(slotsPerWorker=0),
+        f"{SLOTS} is 0: mpirun then decides by itself, or refuses to start"),
+    "waits for workers that nobody probes": (a_job(**WAIT),
+        (f"{WORKER}.spec.containers[0].readinessProbe is missing: a worker counts"
+        " as Ready before its sshd answers")),
+    "minAvailable without a gang": (a_job(workers=2, **at_least(4)),
+        f"{LEAST} is 4, and 3 is the most that can be met"),
+    "queue name in a template": (a_job(launcher={"template": {**a_template(),
+        "metadata": {"labels": QUEUED}}}),
+        (f"{LAUNCHER}.metadata.labels[kueue.x-k8s.io/queue-name] is dropped: the"
+        " MPIJob is queued, not its pods")),
+    "root with a group": (a_job(worker=as_user(0, fsGroup=7)),
+        f"{WORKER}.spec.securityContext.fsGroup {FS_GROUP}"),
+    "root launcher with a group": (a_job(launcher=as_user(0, fsGroup=7)),
+        f"{LAUNCHER}.spec.securityContext.fsGroup {FS_GROUP}"),
+})  # fmt: skip
 def test_a_likely_mistake_is_a_warning(job: MPIJob, expected: str) -> None:
     assert warnings(job) == [expected]
 
 
 @pytest.mark.rule("B1.8", "B7.2", "B7.4")
-@pytest.mark.parametrize(
-    ("job", "expected"),
-    [
-        pytest.param(
-            a_job(workers=2, **at_least(4), status=STARTED),
-            f"{LEAST} is 4, and 3 is the most that can be met",
-            id="minAvailable after a scale-down",
-        ),
-        pytest.param(
-            a_job(
-                workers=2,
-                worker=a_role({"readinessProbe": {"exec": {}}}),
-                **at_least(3),
-                **WAIT,
-            ),
-            f"{LEAST} is 3, and 2 is the most that can be met",
-            id="minAvailable while the launcher waits",
-        ),
-        *[
-            pytest.param(
-                a_job(**by_role(role, a_role(priorityClassName="lost"))),
-                f"{ROLES}.{role}.template.spec.priorityClassName is lost, which does"
-                " not exist; it counts as 0",
-                id=f"{role}'s priority class is missing",
-            )
-            for role in ("Launcher", "Worker")
-        ],
-    ],
-)
+@cases("job, expected", {
+    "minAvailable after a scale-down": (a_job(workers=2, **at_least(4), status=STARTED),
+        f"{LEAST} is 4, and 3 is the most that can be met"),
+    "minAvailable while the launcher waits": (a_job(workers=2,
+        worker=a_role({"readinessProbe": {"exec": {}}}), **at_least(3), **WAIT),
+        f"{LEAST} is 3, and 2 is the most that can be met"),
+    **{f"{role}'s priority class is missing": (a_job(**by_role(role,
+        a_role(priorityClassName="lost"))),
+        (f"{ROLES}.{role}.template.spec.priorityClassName is lost, which does"
+        " not exist; it counts as 0")) for role in ("Launcher", "Worker")},
+})  # fmt: skip
 def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
     assert warnings(job, VOLCANO) == [expected]
 
 
 @pytest.mark.rule("B1.8")
-@pytest.mark.parametrize(
-    "job",
-    [
-        pytest.param(a_job(), id="the least job"),
-        pytest.param(a_job(workers=None, **WAIT), id="waits for nobody"),
-        pytest.param(a_job(worker=with_gpus(1), policy=RUNNING), id="cleaned up"),
-        pytest.param(
-            a_job(worker=with_gpus(1), policy={"cleanPodPolicy": "All"}), id="all"
-        ),
-        pytest.param(a_job(metadata={"labels": QUEUED}, policy=RUNNING), id="queued"),
-        pytest.param(a_job(launcher=with_gpus(1)), id="the launcher's accelerators"),
-        pytest.param(a_job(worker=with_gpus(0)), id="no accelerator"),
-        pytest.param(a_job(worker=with_gpus("many")), id="a count of garbage"),
-        pytest.param(a_job(worker=with_gpus(1, "rdma/hca")), id="a network card"),
-        pytest.param(
-            a_job(worker=with_gpus(4), policy=RUNNING, slotsPerWorker=4), id="as many"
-        ),
-        pytest.param(
-            a_job(worker=a_role({"ports": [{"name": "ssh"}]}), **WAIT), id="ssh port"
-        ),
-        pytest.param(
-            a_job(worker=a_role({"readinessProbe": {"exec": {}}}), **WAIT), id="probed"
-        ),
-        pytest.param(a_job(worker=as_user(1000, fsGroup=7)), id="a user with a group"),
-        pytest.param(a_job(worker=as_user(0)), id="root without a group"),
-        pytest.param(a_job(launcher=a_role(priorityClassName="lost")), id="no gang"),
-    ],
-)
+@cases("job", {
+    "the least job": a_job(),
+    "waits for nobody": a_job(workers=None, **WAIT),
+    "cleaned up": a_job(worker=with_gpus(1), policy=RUNNING),
+    "all": a_job(worker=with_gpus(1), policy={"cleanPodPolicy": "All"}),
+    "queued": a_job(metadata={"labels": QUEUED}, policy=RUNNING),
+    "the launcher's accelerators": a_job(launcher=with_gpus(1)),
+    "no accelerator": a_job(worker=with_gpus(0)),
+    "a count of garbage": a_job(worker=with_gpus("many")),
+    "a network card": a_job(worker=with_gpus(1, "rdma/hca")),
+    "as many": a_job(worker=with_gpus(4), policy=RUNNING, slotsPerWorker=4),
+    "ssh port": a_job(worker=a_role({"ports": [{"name": "ssh"}]}), **WAIT),
+    "probed": a_job(worker=a_role({"readinessProbe": {"exec": {}}}), **WAIT),
+    "a user with a group": a_job(worker=as_user(1000, fsGroup=7)),
+    "root without a group": a_job(worker=as_user(0)),
+    "no gang": a_job(launcher=a_role(priorityClassName="lost")),
+})  # fmt: skip
 def test_what_is_usual_has_no_warning(job: MPIJob) -> None:
     assert warnings(job) == []
 

@@ -10,7 +10,7 @@ from mpijob import children
 from mpijob.job import MPIJob
 from mpijob.loose import Manifest
 from mpijob.pods import template_hash
-from tests.builders import a_job, a_template, spec_of
+from tests.builders import a_job, a_template, cases, spec_of
 
 OPERATOR = {"training.kubeflow.org/operator-name": "mpi-operator"}
 SELECTOR = {**OPERATOR, "training.kubeflow.org/job-name": "pi"}
@@ -240,15 +240,12 @@ def test_names_of_the_template_give_way_and_the_host_network_has_its_dns() -> No
 
 
 @pytest.mark.rule("B2.1")
-@pytest.mark.parametrize(
-    ("given", "domain", "searches"),
-    [
-        ({}, "", ["pi.hpc.svc.cluster.local"]),
-        ({}, "x.org", ["pi.hpc.svc.x.org"]),
-        ({"searches": ["a"]}, "x.org", ["a", "pi.hpc.svc.x.org"]),
-        ({"searches": ["pi.hpc.svc.x.org", "a"]}, "x.org", ["pi.hpc.svc.x.org", "a"]),
-    ],
-)
+@pytest.mark.parametrize(("given", "domain", "searches"), [
+    ({}, "", ["pi.hpc.svc.cluster.local"]),
+    ({}, "x.org", ["pi.hpc.svc.x.org"]),
+    ({"searches": ["a"]}, "x.org", ["a", "pi.hpc.svc.x.org"]),
+    ({"searches": ["pi.hpc.svc.x.org", "a"]}, "x.org", ["pi.hpc.svc.x.org", "a"]),
+])  # fmt: skip
 def test_the_search_domain_is_appended_once(
     given: dict[str, Any], domain: str, searches: list[str]
 ) -> None:
@@ -262,26 +259,17 @@ OWN = {"httpGet": {"port": 80}}
 
 
 @pytest.mark.rule("B2.2")
-@pytest.mark.parametrize(
-    ("container", "command", "probe"),
-    [
-        pytest.param({}, SSHD, None, id="nothing said"),
-        pytest.param({"command": [], "args": []}, SSHD, None, id="empty"),
-        pytest.param({"command": ["run"]}, ["run"], None, id="command"),
-        pytest.param({"args": ["-p", "2222"]}, None, None, id="args"),
-        pytest.param({"ports": [{"name": "ssh"}]}, SSHD, PROBE, id="port named ssh"),
-        pytest.param(
-            {"ports": [{"name": "ssh"}], "command": ["run"]},
-            ["run"],
-            PROBE,
-            id="port named ssh and a command",
-        ),
-        pytest.param(
-            {"ports": [{"name": "ssh"}], "readinessProbe": OWN}, SSHD, OWN, id="probed"
-        ),
-        pytest.param({"ports": [{"containerPort": 22}]}, SSHD, None, id="other port"),
-    ],
-)
+@cases("container, command, probe", {
+    "nothing said": ({}, SSHD, None),
+    "empty": ({"command": [], "args": []}, SSHD, None),
+    "command": ({"command": ["run"]}, ["run"], None),
+    "args": ({"args": ["-p", "2222"]}, None, None),
+    "port named ssh": ({"ports": [{"name": "ssh"}]}, SSHD, PROBE),
+    "port named ssh and a command": ({"ports": [{"name": "ssh"}], "command": ["run"]},
+        ["run"], PROBE),
+    "probed": ({"ports": [{"name": "ssh"}], "readinessProbe": OWN}, SSHD, OWN),
+    "other port": ({"ports": [{"containerPort": 22}]}, SSHD, None),
+})  # fmt: skip
 def test_a_worker_runs_sshd_and_a_named_port_is_probed(
     container: dict[str, Any], command: list[str] | None, probe: object
 ) -> None:
@@ -291,18 +279,15 @@ def test_a_worker_runs_sshd_and_a_named_port_is_probed(
 
 
 @pytest.mark.rule("B2.6")
-@pytest.mark.parametrize(
-    ("role", "policy", "expected"),
-    [
-        ("worker", "Never", "Never"),
-        ("worker", "OnFailure", "OnFailure"),
-        ("worker", "Always", "Always"),
-        ("worker", "ExitCode", "Never"),
-        ("launcher", "Never", "Never"),
-        ("launcher", "OnFailure", "OnFailure"),
-        ("launcher", "ExitCode", "Never"),
-    ],
-)
+@pytest.mark.parametrize(("role", "policy", "expected"), [
+    ("worker", "Never", "Never"),
+    ("worker", "OnFailure", "OnFailure"),
+    ("worker", "Always", "Always"),
+    ("worker", "ExitCode", "Never"),
+    ("launcher", "Never", "Never"),
+    ("launcher", "OnFailure", "OnFailure"),
+    ("launcher", "ExitCode", "Never"),
+])  # fmt: skip
 def test_the_replicas_restart_policy_wins(
     role: str, policy: str, expected: str
 ) -> None:

@@ -78,27 +78,18 @@ def test_a_launcher_gets_no_command_and_no_probe() -> None:
 
 HOSTS, RETRY = "/etc/mpi/hostfile", "-o ConnectionAttempts=10"
 NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "", "NVIDIA_DRIVER_CAPABILITIES": ""}
+# fmt: off
 MPI: dict[str, dict[str, str]] = {
-    "OpenMPI": {
-        "OMPI_MCA_orte_keep_fqdn_hostnames": "true",
-        "OMPI_MCA_orte_default_hostfile": HOSTS,
-        "OMPI_MCA_plm_rsh_args": RETRY,
-        "OMPI_MCA_orte_set_default_slots": "4",
-        "PRTE_MCA_prte_default_hostfile": HOSTS,
-        "PRTE_MCA_plm_ssh_args": RETRY,
-        "PRTE_MCA_prte_set_default_slots": "4",
-    },
-    "Intel": {
-        "I_MPI_HYDRA_HOST_FILE": HOSTS,
-        "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": RETRY,
-        "I_MPI_PERHOST": "4",
-    },
-    "MPICH": {
-        "HYDRA_HOST_FILE": HOSTS,
-        "HYDRA_LAUNCHER_EXTRA_ARGS": RETRY,
-        "HYDRA_LAUNCH_EXTRA_ARGS": RETRY,
-    },
+    "OpenMPI": {"OMPI_MCA_orte_keep_fqdn_hostnames": "true",
+        "OMPI_MCA_orte_default_hostfile": HOSTS, "OMPI_MCA_plm_rsh_args": RETRY,
+        "OMPI_MCA_orte_set_default_slots": "4", "PRTE_MCA_prte_default_hostfile": HOSTS,
+        "PRTE_MCA_plm_ssh_args": RETRY, "PRTE_MCA_prte_set_default_slots": "4"},
+    "Intel": {"I_MPI_HYDRA_HOST_FILE": HOSTS,
+        "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": RETRY, "I_MPI_PERHOST": "4"},
+    "MPICH": {"HYDRA_HOST_FILE": HOSTS, "HYDRA_LAUNCHER_EXTRA_ARGS": RETRY,
+        "HYDRA_LAUNCH_EXTRA_ARGS": RETRY},
 }
+# fmt: on
 
 
 @pytest.mark.rule("B2.3", "B3.3")

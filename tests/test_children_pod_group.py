@@ -8,7 +8,7 @@ import pytest
 from mpijob import children
 from mpijob.job import MPIJob
 from mpijob.world import World
-from tests.builders import WORLD, a_job, a_template, spec_of, world
+from tests.builders import WORLD, a_job, a_template, cases, spec_of, world
 from tests.test_children import launcher, metadata, worker
 
 POLICY = {
@@ -32,66 +32,30 @@ def group(job: MPIJob, scheduler: str, world: World = WORLD) -> dict[str, Any]:
 
 
 @pytest.mark.rule("B7.1", "B7.4")
-@pytest.mark.parametrize(
-    ("job", "spec"),
-    [
-        pytest.param(a_job(workers=3), {"minMember": 4}, id="the least"),
-        pytest.param(
-            a_job(workers=3, policy=POLICY),
-            {
-                "minMember": 2,
-                "queue": "q",
-                "priorityClassName": "high",
-                "minResources": {"cpu": "5"},
-            },
-            id="all that is asked",
-        ),
-        pytest.param(
-            a_job(metadata=QUEUED),
-            {"minMember": 2, "queue": "annotated"},
-            id="the queue of the annotation",
-        ),
-        pytest.param(
-            a_job(metadata=QUEUED, policy={"schedulingPolicy": {"queue": "q"}}),
-            {"minMember": 2, "queue": "q"},
-            id="the queue of the policy first",
-        ),
-        pytest.param(
-            a_job(worker={"template": a_template(ASKED, priorityClassName="low")}),
-            {
-                "minMember": 2,
-                "minResources": {"cpu": "2"},
-                "priorityClassName": "low",
-            },
-            id="what the pods ask for",
-        ),
-    ],
-)
+@cases("job, spec", {
+    "the least": (a_job(workers=3), {"minMember": 4}),
+    "all that is asked": (a_job(workers=3, policy=POLICY), {"minMember": 2,
+        "queue": "q", "priorityClassName": "high", "minResources": {"cpu": "5"}}),
+    "the queue of the annotation": (a_job(metadata=QUEUED), {"minMember": 2,
+        "queue": "annotated"}),
+    "the queue of the policy first": (a_job(metadata=QUEUED,
+        policy={"schedulingPolicy": {"queue": "q"}}), {"minMember": 2, "queue": "q"}),
+    "what the pods ask for": (a_job(worker={"template": a_template(ASKED,
+        priorityClassName="low")}), {"minMember": 2, "minResources": {"cpu": "2"},
+        "priorityClassName": "low"}),
+})  # fmt: skip
 def test_volcano_has_its_fields(job: MPIJob, spec: dict[str, Any]) -> None:
     api = "scheduling.volcano.sh/v1beta1"
     assert group(job, "volcano") == {"apiVersion": api, "spec": spec}
 
 
 @pytest.mark.rule("B7.1")
-@pytest.mark.parametrize(
-    ("job", "spec"),
-    [
-        pytest.param(
-            a_job(workers=3, metadata=QUEUED),
-            {"minMember": 4, "scheduleTimeoutSeconds": 0},
-            id="the least",
-        ),
-        pytest.param(
-            a_job(workers=3, policy=POLICY),
-            {
-                "minMember": 2,
-                "scheduleTimeoutSeconds": 60,
-                "minResources": {"cpu": "5"},
-            },
-            id="all that is asked",
-        ),
-    ],
-)
+@cases("job, spec", {
+    "the least": (a_job(workers=3, metadata=QUEUED), {"minMember": 4,
+        "scheduleTimeoutSeconds": 0}),
+    "all that is asked": (a_job(workers=3, policy=POLICY), {"minMember": 2,
+        "scheduleTimeoutSeconds": 60, "minResources": {"cpu": "5"}}),
+})  # fmt: skip
 def test_any_other_scheduler_is_of_the_plugins(
     job: MPIJob, spec: dict[str, Any]
 ) -> None:
@@ -105,13 +69,10 @@ OLD_REFERENCE = {"workloadName": "pi", "podGroupTemplateName": "mpijob"}
 
 
 @pytest.mark.rule("B7.6")
-@pytest.mark.parametrize(
-    ("version", "reference"),
-    [
-        ("v1beta1", {"workloadRef": REFERENCE}),
-        ("v1alpha2", {"podGroupTemplateRef": {"workload": OLD_REFERENCE}}),
-    ],
-)
+@pytest.mark.parametrize(("version", "reference"), [
+    ("v1beta1", {"workloadRef": REFERENCE}),
+    ("v1alpha2", {"podGroupTemplateRef": {"workload": OLD_REFERENCE}}),
+])  # fmt: skip
 def test_kubernetes_has_gangs_of_its_own(
     version: str, reference: dict[str, Any]
 ) -> None:
@@ -135,14 +96,12 @@ def test_kubernetes_has_gangs_of_its_own(
 
 @pytest.mark.rule("B7.1", "B7.6")
 @pytest.mark.parametrize(
-    ("scheduler", "name", "labels", "annotations", "scheduling_group"),
-    [
-        ("none", None, {}, {}, None),
-        ("volcano", "volcano", {}, {"scheduling.k8s.io/group-name": "pi"}, None),
-        ("sp", "sp", {"scheduling.x-k8s.io/pod-group": "pi"}, {}, None),
-        ("kubernetes", None, {}, {}, {"podGroupName": "pi"}),
-    ],
-)
+    ("scheduler", "name", "labels", "annotations", "scheduling_group"), [
+    ("none", None, {}, {}, None),
+    ("volcano", "volcano", {}, {"scheduling.k8s.io/group-name": "pi"}, None),
+    ("sp", "sp", {"scheduling.x-k8s.io/pod-group": "pi"}, {}, None),
+    ("kubernetes", None, {}, {}, {"podGroupName": "pi"}),
+])  # fmt: skip
 def test_pods_say_of_which_group_they_are(
     scheduler: str,
     name: str | None,

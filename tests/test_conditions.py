@@ -6,27 +6,20 @@ from attrs import evolve
 
 from mpijob.conditions import false, true, with_condition
 from mpijob.status import Condition, JobStatus
-from tests.builders import at
+from tests.builders import at, cases
 
 OLD = Condition("Running", "True", "Why", "words", at(-60), at(-90))
 CREATED = Condition("Created", "True", "Made", "", at(-99), at(-99))
 
 
 @pytest.mark.rule("B4.4")
-@pytest.mark.parametrize(
-    ("said", "now", "updated", "moved"),
-    [
-        pytest.param(false("Running", "Not", "words"), 0, 0, 0, id="status moves both"),
-        pytest.param(true("Running", "New", "words"), 0, 0, -90, id="reason moves one"),
-        pytest.param(true("Running", "Why", "new"), 0, 0, -90, id="message moves one"),
-        pytest.param(
-            true("Running", "Why", "words too"), 0, 0, -90, id="more words move one"
-        ),
-        pytest.param(
-            false("Running", "Why", "words"), -999, -60, -90, id="clock runs back"
-        ),
-    ],
-)
+@cases("said, now, updated, moved", {
+    "status moves both": (false("Running", "Not", "words"), 0, 0, 0),
+    "reason moves one": (true("Running", "New", "words"), 0, 0, -90),
+    "message moves one": (true("Running", "Why", "new"), 0, 0, -90),
+    "more words move one": (true("Running", "Why", "words too"), 0, 0, -90),
+    "clock runs back": (false("Running", "Why", "words"), -999, -60, -90),
+})  # fmt: skip
 def test_times_move_with_what_they_date(
     said: Condition, now: int, updated: int, moved: int
 ) -> None:

@@ -19,6 +19,7 @@ from tests.builders import (
     a_launcher_pod,
     a_worker,
     at,
+    cases,
     failed,
     the_case,
 )
@@ -48,29 +49,27 @@ GOING: dict[str, Any] = {"terminating": True}
 
 
 @pytest.mark.rule("B4.5")
-@pytest.mark.parametrize(
-    ("pods", "may_hold", "wanted"),
-    [
-        pytest.param([], 0, 3, id="nothing made"),
-        pytest.param([a_worker(0, "Pending")], 1, 3, id="one pending"),
-        pytest.param([a_worker(0), a_worker(2)], 2, 3, id="two run"),
-        pytest.param([a_worker(0, "Unknown")], 1, 3, id="one unknown"),
-        pytest.param([a_worker(0, **GOING)], 1, 3, id="one on its way out"),
-        pytest.param([a_worker(0, "Succeeded")], 0, 2, id="one ended well"),
-        pytest.param([failed(0)], 0, 3, id="one failed, and is made again"),
-        pytest.param([failed(0, **GOING)], 0, 3, id="one failed and goes"),
-        pytest.param([a_worker(5)], 1, 4, id="one too many"),
-        pytest.param([failed(5)], 0, 3, id="one too many failed"),
-        pytest.param([a_worker(5, "Succeeded")], 0, 3, id="one too many ended well"),
-        pytest.param([evolve(a_worker(0), name="stray")], 1, 4, id="a stray"),
-        pytest.param([a_worker(0, owner=THEIRS)], 0, 3, id="somebody else's"),
-        pytest.param([a_launcher_pod()], 0, 3, id="the launcher's"),
-    ],
-)
+@cases("pods, may_hold, wanted", {
+    "nothing made": ([], 0, 4),
+    "one pending": ([a_worker(0, "Pending")], 1, 4),
+    "two run": ([a_worker(0), a_worker(2)], 2, 4),
+    "one unknown": ([a_worker(0, "Unknown")], 1, 4),
+    "one in a phase of no name": ([a_worker(0, "")], 1, 4),
+    "one on its way out": ([a_worker(0, **GOING)], 1, 4),
+    "one ended well": ([a_worker(0, "Succeeded")], 0, 3),
+    "one failed, and is made again": ([failed(0)], 0, 4),
+    "one failed and goes": ([failed(0, **GOING)], 0, 4),
+    "one too many": ([a_worker(5)], 1, 5),
+    "one too many failed": ([failed(5)], 0, 4),
+    "one too many ended well": ([a_worker(5, "Succeeded")], 0, 4),
+    "a stray": ([evolve(a_worker(0), name="stray")], 1, 5),
+    "somebody else's": ([a_worker(0, owner=THEIRS)], 0, 4),
+    "the launcher's": ([a_launcher_pod()], 0, 4),
+})  # fmt: skip
 def test_workers_count_before_they_are_made_and_until_they_ended(
     pods: list[Pod], may_hold: int, wanted: int
 ) -> None:
-    job = a_job(workers=3)
+    job = a_job(workers=4)
     assert workers(job, *pods, wanted=False, fresh=False).active == may_hold
     assert workers(job, *pods, wanted=True, fresh=False).active == wanted
 
@@ -79,27 +78,20 @@ FORMER = a_launcher_pod(name="pi-launcher-former")
 
 
 @pytest.mark.rule("B4.5")
-@pytest.mark.parametrize(
-    ("found", "may_hold", "wanted"),
-    [
-        pytest.param([], 0, 1, id="nothing made"),
-        pytest.param([a_launcher()], 1, 1, id="the Job alone"),
-        pytest.param([a_launcher("Suspended")], 1, 1, id="a suspended Job"),
-        pytest.param([a_launcher(**GOING)], 1, 1, id="a Job on its way out"),
-        pytest.param([a_launcher("Complete")], 0, 1, id="a Job that ended well"),
-        pytest.param([a_launcher("Failed")], 0, 1, id="a Job that failed"),
-        pytest.param(
-            [a_launcher("SuccessCriteriaMet")], 1, 1, id="a Job that is about to end"
-        ),
-        pytest.param([a_launcher_pod()], 1, 1, id="a pod without its Job"),
-        pytest.param([a_launcher(), a_launcher_pod("Failed")], 1, 1, id="a retry"),
-        pytest.param(
-            [a_launcher("Complete"), a_launcher_pod("Running")], 1, 1, id="pod outlives"
-        ),
-        pytest.param([a_launcher(), a_launcher_pod(), FORMER], 2, 2, id="two pods"),
-        pytest.param([a_launcher(owner=THEIRS)], 0, 1, id="somebody else's Job"),
-    ],
-)
+@cases("found, may_hold, wanted", {
+    "nothing made": ([], 0, 1),
+    "the Job alone": ([a_launcher()], 1, 1),
+    "a suspended Job": ([a_launcher("Suspended")], 1, 1),
+    "a Job on its way out": ([a_launcher(**GOING)], 1, 1),
+    "a Job that ended well": ([a_launcher("Complete")], 0, 1),
+    "a Job that failed": ([a_launcher("Failed")], 0, 1),
+    "a Job that is about to end": ([a_launcher("SuccessCriteriaMet")], 1, 1),
+    "a pod without its Job": ([a_launcher_pod()], 1, 1),
+    "a retry": ([a_launcher(), a_launcher_pod("Failed")], 1, 1),
+    "pod outlives": ([a_launcher("Complete"), a_launcher_pod("Running")], 1, 1),
+    "two pods": ([a_launcher(), a_launcher_pod(), FORMER], 2, 2),
+    "somebody else's Job": ([a_launcher(owner=THEIRS)], 0, 1),
+})  # fmt: skip
 def test_the_launcher_counts_while_its_job_may_run(
     found: list[Sighting], may_hold: int, wanted: int
 ) -> None:
@@ -109,24 +101,18 @@ def test_the_launcher_counts_while_its_job_may_run(
 
 
 @pytest.mark.rule("B4.9")
-@pytest.mark.parametrize(
-    ("pods", "fresh", "succeeded", "failures"),
-    [
-        pytest.param([], False, 5, 6, id="recorded"),
-        pytest.param([], True, 0, 0, id="a new start"),
-        pytest.param([failed(0, failure=9)], False, 5, 9, id="a larger number"),
-        pytest.param([failed(0, failure=2)], False, 5, 6, id="a smaller number"),
-        pytest.param([failed(0, failure=9)], True, 0, 0, id="an earlier start's"),
-        pytest.param(
-            [failed(0, failure=9, **GOING)], False, 5, 6, id="an earlier start's pod"
-        ),
-        pytest.param(
-            [a_worker(i, "Succeeded") for i in range(7)], False, 7, 6, id="more ended"
-        ),
-        pytest.param([a_worker(0, "Succeeded")], False, 5, 6, id="fewer are left"),
-        pytest.param([a_worker(0, "Succeeded")], True, 1, 0, id="one ended at once"),
-    ],
-)
+@cases("pods, fresh, succeeded, failures", {
+    "recorded": ([], False, 5, 6),
+    "a new start": ([], True, 0, 0),
+    "a larger number": ([failed(0, failure=9)], False, 5, 9),
+    "a smaller number": ([failed(0, failure=2)], False, 5, 6),
+    "an earlier start's": ([failed(0, failure=9)], True, 0, 0),
+    "an earlier start's pod": ([failed(0, failure=9, **GOING)], False, 5, 6),
+    "more ended": ([a_worker(i, "Succeeded") for i in range(7)], False, 7, 6),
+    "none that is unknown": ([a_worker(i, "Unknown") for i in range(7)], False, 5, 6),
+    "fewer are left": ([a_worker(0, "Succeeded")], False, 5, 6),
+    "one ended at once": ([a_worker(0, "Succeeded")], True, 1, 0),
+})  # fmt: skip
 def test_workers_failures_and_successes_are_the_largest_seen(
     pods: list[Pod], *, fresh: bool, succeeded: int, failures: int
 ) -> None:
@@ -135,15 +121,12 @@ def test_workers_failures_and_successes_are_the_largest_seen(
 
 
 @pytest.mark.rule("B4.9")
-@pytest.mark.parametrize(
-    ("job", "fresh", "succeeded", "failures"),
-    [
-        pytest.param(None, False, 2, 3, id="recorded"),
-        pytest.param(None, True, 0, 0, id="a new start"),
-        pytest.param(a_launcher(), False, 0, 0, id="a new Job"),
-        pytest.param(a_launcher(succeeded=1, failed=7), False, 1, 7, id="seen"),
-    ],
-)
+@cases("job, fresh, succeeded, failures", {
+    "recorded": (None, False, 2, 3),
+    "a new start": (None, True, 0, 0),
+    "a new Job": (a_launcher(), False, 0, 0),
+    "seen": (a_launcher(succeeded=1, failed=7), False, 1, 7),
+})  # fmt: skip
 def test_the_launchers_counts_are_its_jobs(
     job: LauncherJob | None, *, fresh: bool, succeeded: int, failures: int
 ) -> None:

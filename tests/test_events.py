@@ -7,10 +7,11 @@ import pytest
 from attrs import evolve
 
 from mpijob.actions import Event
-from mpijob.events import evictions
+from mpijob.events import evictions, transitions
 from mpijob.job import MPIJob
 from mpijob.names import Child
 from mpijob.observed import Refusal
+from mpijob.stage import Stage
 from mpijob.status import JobStatus
 from tests.builders import (
     RUNNING,
@@ -29,7 +30,9 @@ from tests.builders import (
     a_worker,
     answer,
     at,
+    cases,
     failed,
+    the_case,
     world,
 )
 
@@ -58,85 +61,36 @@ def lines(events: tuple[Event, ...]) -> list[str]:
 
 
 @pytest.mark.rule("B4.7", "B1.7", "B8.1", "B8.4")
-@pytest.mark.parametrize(
-    ("job", "found", "expected"),
-    [
-        pytest.param(a_job(), (), [CREATED], id="a new job"),
-        pytest.param(a_job(), BUSY, [CREATED, RUNS], id="a job that was not seen"),
-        pytest.param(a_job(policy=SUSPEND), (), [CREATED, SUSPENDED], id="suspended"),
-        pytest.param(a_job(status=STARTED), BUSY, [RUNS], id="it runs"),
-        pytest.param(a_job(status=RUNNING), (), [], id="it does not run any more"),
-        pytest.param(
-            a_job(policy=SUSPEND, status=RUNNING), BUSY, [SUSPENDED], id="to suspend"
-        ),
-        pytest.param(
-            a_job(status=STOPPED),
-            (),
-            ["Normal MPIJobResumed: MPIJob resumed"],
-            id="resumed",
-        ),
-        pytest.param(
-            a_job(status=RUNNING), (a_launcher("Complete"),), [SUCCEEDED], id="success"
-        ),
-        pytest.param(
-            a_job(status=RUNNING), (a_launcher("Failed"),), [FAILED], id="failure"
-        ),
-        pytest.param(
-            a_job(policy={"activeDeadlineSeconds": 60}, status=STARTED),
-            (),
-            [
-                "Warning DeadlineExceeded: MPIJob hpc/pi was active longer than 60 s",
-            ],
-            id="failure of another reason",
-        ),
-        pytest.param(
-            a_job(slotsPerWorker=-1),
-            (),
-            [CREATED, f"Warning ValidationError: {NEGATIVE}"],
-            id="never valid",
-        ),
-        pytest.param(
-            a_job(slotsPerWorker=-1, status=STARTED),
-            (),
-            [f"Warning ValidationError: {NEGATIVE}"],
-            id="an edit made it invalid",
-        ),
-        pytest.param(
-            a_job(status=STARTED),
-            (FOREIGN,),
-            [f"Warning ErrResourceExists: {EXISTS}"],
-            id="an object that is not ours",
-        ),
-        pytest.param(
-            a_job(status=STARTED),
-            (evolve(a_worker(0), name="x"),),
-            ["Warning UnreadableChild: Pod x has the name of no worker"],
-            id="a pod without an index",
-        ),
-        pytest.param(
-            a_job(status=blocked("Forbidden")),
-            (FOREIGN,),
-            [f"Warning ErrResourceExists: {EXISTS}"],
-            id="blocked by something else",
-        ),
-        pytest.param(
-            a_job(status=blocked("Forbidden")),
-            (NO_POD,),
-            [],
-            id="blocked as before, in other words",
-        ),
-        pytest.param(
-            a_job(status=blocked("Forbidden")), (), [], id="not blocked any more"
-        ),
-        pytest.param(
-            a_job(status=blocked("Unblocked", "False")),
-            (NO_POD,),
-            ["Warning Forbidden: worker Pod pi-worker-0: not you"],
-            id="blocked again",
-        ),
-        pytest.param(a_job(policy={"managedBy": "x"}), (), [], id="not ours"),
-    ],
-)
+@cases("job, found, expected", {
+    "a new job": (a_job(), (), [CREATED]),
+    "a job that was not seen": (a_job(), BUSY, [CREATED, RUNS]),
+    "suspended": (a_job(policy=SUSPEND), (), [CREATED, SUSPENDED]),
+    "it runs": (a_job(status=STARTED), BUSY, [RUNS]),
+    "it does not run any more": (a_job(status=RUNNING), (), []),
+    "to suspend": (a_job(policy=SUSPEND, status=RUNNING), BUSY, [SUSPENDED]),
+    "resumed": (a_job(status=STOPPED), (), ["Normal MPIJobResumed: MPIJob resumed"]),
+    "success": (a_job(status=RUNNING), (a_launcher("Complete"),), [SUCCEEDED]),
+    "failure": (a_job(status=RUNNING), (a_launcher("Failed"),), [FAILED]),
+    "failure of another reason": (a_job(policy={"activeDeadlineSeconds": 60},
+        status=STARTED), (),
+        ["Warning DeadlineExceeded: MPIJob hpc/pi was active longer than 60 s"]),
+    "never valid": (a_job(slotsPerWorker=-1), (), [CREATED,
+        f"Warning ValidationError: {NEGATIVE}"]),
+    "an edit made it invalid": (a_job(slotsPerWorker=-1, status=STARTED), (),
+        [f"Warning ValidationError: {NEGATIVE}"]),
+    "an object that is not ours": (a_job(status=STARTED), (FOREIGN,),
+        [f"Warning ErrResourceExists: {EXISTS}"]),
+    "a pod without an index": (a_job(status=STARTED), (evolve(a_worker(0), name="x"),),
+        ["Warning UnreadableChild: Pod x has the name of no worker"]),
+    "blocked by something else": (a_job(status=blocked("Forbidden")), (FOREIGN,),
+        [f"Warning ErrResourceExists: {EXISTS}"]),
+    "blocked as before, in other words": (a_job(status=blocked("Forbidden")), (NO_POD,),
+        []),
+    "not blocked any more": (a_job(status=blocked("Forbidden")), (), []),
+    "blocked again": (a_job(status=blocked("Unblocked", "False")), (NO_POD,),
+        ["Warning Forbidden: worker Pod pi-worker-0: not you"]),
+    "not ours": (a_job(policy={"managedBy": "x"}), (), []),
+})  # fmt: skip
 def test_a_transition_is_told_once(
     job: MPIJob, found: tuple[Sighting, ...], expected: list[str]
 ) -> None:
@@ -204,60 +158,38 @@ FINISHED = at_generation(1, "Succeeded")
 
 
 @pytest.mark.rule("B4.7", "B5.9")
-@pytest.mark.parametrize(
-    ("job", "found", "expected"),
-    [
-        pytest.param(
-            a_job(status=at_generation(1), **EDITED),
-            (OLD,),
-            spec_changed("Worker"),
-            id="workers are of another template",
-        ),
-        pytest.param(
-            a_job(status=at_generation(1), **EDITED),
-            (OLD, OLD_LAUNCHER),
-            spec_changed("Launcher and Worker"),
-            id="all are of another template",
-        ),
-        pytest.param(
-            a_job(status=at_generation(1), **EDITED), (a_worker(0),), [], id="no hash"
-        ),
-        pytest.param(
-            a_job(status=at_generation(2), **EDITED), (OLD,), [], id="told before"
-        ),
-        pytest.param(
-            a_job(status=at_generation(3), **EDITED), (OLD,), [], id="an old view"
-        ),
-        pytest.param(
-            a_job(status=at_generation(None), **EDITED), (OLD,), [], id="first write"
-        ),
-        pytest.param(
-            a_job(status=at_generation(1), policy=SUSPEND, **EDITED),
-            (OLD,),
-            [SUSPENDED],
-            id="with a suspension",
-        ),
-        pytest.param(
-            a_job(status=at_generation(1, "Suspended"), policy=SUSPEND, **EDITED),
-            (OLD,),
-            [],
-            id="during a suspension",
-        ),
-        pytest.param(a_job(status=FINISHED, **EDITED), (OLD,), [], id="it has ended"),
-        pytest.param(
-            a_job(status=at_generation(1), slotsPerWorker=-1, **EDITED),
-            (OLD,),
-            [f"Warning ValidationError: {NEGATIVE}", *spec_changed("Worker")],
-            id="with a mistake",
-        ),
-    ],
-)
+@cases("job, found, expected", {
+    "workers are of another template": (a_job(status=at_generation(1), **EDITED),
+        (OLD,), spec_changed("Worker")),
+    "all are of another template": (a_job(status=at_generation(1), **EDITED), (OLD,
+        OLD_LAUNCHER), spec_changed("Launcher and Worker")),
+    "no hash": (a_job(status=at_generation(1), **EDITED), (a_worker(0),), []),
+    "told before": (a_job(status=at_generation(2), **EDITED), (OLD,), []),
+    "an old view": (a_job(status=at_generation(3), **EDITED), (OLD,), []),
+    "first write": (a_job(status=at_generation(None), **EDITED), (OLD,), []),
+    "with a suspension": (a_job(status=at_generation(1), policy=SUSPEND, **EDITED),
+        (OLD,), [SUSPENDED]),
+    "during a suspension": (a_job(status=at_generation(1, "Suspended"), policy=SUSPEND,
+        **EDITED), (OLD,), []),
+    "it has ended": (a_job(status=FINISHED, **EDITED), (OLD,), []),
+    "with a mistake": (a_job(status=at_generation(1), slotsPerWorker=-1, **EDITED),
+        (OLD,), [f"Warning ValidationError: {NEGATIVE}", *spec_changed("Worker")]),
+})  # fmt: skip
 def test_an_edit_that_pods_do_not_follow_is_told_once_a_generation(
     job: MPIJob, found: tuple[Sighting, ...], expected: list[str]
 ) -> None:
     told = answer(job, *found)
     assert lines(told.events) == expected
     assert answer(evolve(job, status=told.status), *found).events == ()
+
+
+@pytest.mark.rule("B4.7")
+@pytest.mark.parametrize("was", [(), ("Unknown",)], ids=["not there", "unknown"])
+def test_a_job_that_was_not_suspended_is_not_resumed(was: tuple[str, ...]) -> None:
+    old = a_status(*(a_condition("Suspended", status) for status in was))
+    new = a_status(a_condition("Suspended", "False", "MPIJobResumed"))
+    case = the_case(a_job(status=old))
+    assert transitions(case, Stage.STARTING, new) == ()
 
 
 def test_a_crd_without_generations_hears_of_no_edit() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mpijob.failures import explain, is_disruption, main_exit_code, newest, replace_at
 from mpijob.observed import Ended, Pod
-from tests.builders import at
+from tests.builders import at, cases
 
 
 def ended(code: int | None = 1, **fields: Any) -> Pod:  # noqa: ANN401 - Ended's.
@@ -17,16 +17,13 @@ def ended(code: int | None = 1, **fields: Any) -> Pod:  # noqa: ANN401 - Ended's
 
 
 @pytest.mark.rule("B5.3")
-@pytest.mark.parametrize(
-    ("pod", "disrupted"),
-    [
-        (Pod("p"), False),
-        (Pod("p", disrupted=True), True),
-        *((Pod("p", reason=r), True) for r in ("Evicted", "Preempting", "NodeLost")),
-        *((Pod("p", reason=r), True) for r in ("NodeShutdown", "Terminated")),
-        *((Pod("p", reason=r), False) for r in ("OOMKilled", "Error", "StartError")),
-    ],
-)
+@pytest.mark.parametrize(("pod", "disrupted"), [
+    (Pod("p"), False),
+    (Pod("p", disrupted=True), True),
+    *((Pod("p", reason=r), True) for r in ("Evicted", "Preempting", "NodeLost")),
+    *((Pod("p", reason=r), True) for r in ("NodeShutdown", "Terminated")),
+    *((Pod("p", reason=r), False) for r in ("OOMKilled", "Error", "StartError")),
+])  # fmt: skip
 def test_a_pod_that_was_taken_away_is_not_to_blame(
     pod: Pod, *, disrupted: bool
 ) -> None:
@@ -34,42 +31,20 @@ def test_a_pod_that_was_taken_away_is_not_to_blame(
 
 
 @pytest.mark.rule("B5.3")
-@pytest.mark.parametrize(
-    ("pod", "expected"),
-    [
-        pytest.param(Pod("p"), None, id="nothing known"),
-        pytest.param(ended(started_at=at(0)), None, id="no end"),
-        pytest.param(ended(finished_at=at(3)), None, id="no start"),
-        pytest.param(ended(started_at=at(0), finished_at=at(0)), at(5), id="at once"),
-        pytest.param(
-            ended(started_at=at(0), finished_at=at(4.9)), at(9.9), id="just too quick"
-        ),
-        pytest.param(ended(started_at=at(0), finished_at=at(5)), None, id="slow"),
-        pytest.param(
-            Pod(
-                "p",
-                start_time=at(0),
-                ended=(Ended("mpi", main=True, finished_at=at(2)),),
-            ),
-            at(7),
-            id="by the pod's start",
-        ),
-        pytest.param(
-            Pod(
-                "p",
-                start_time=at(0),
-                ended=(Ended("mpi", main=True, started_at=at(8), finished_at=at(9)),),
-            ),
-            at(14),
-            id="by the container's start first",
-        ),
-        pytest.param(
-            Pod("p", ended=(Ended("log", started_at=at(0), finished_at=at(1)),)),
-            None,
-            id="another container's times",
-        ),
-    ],
-)
+@cases("pod, expected", {
+    "nothing known": (Pod("p"), None),
+    "no end": (ended(started_at=at(0)), None),
+    "no start": (ended(finished_at=at(3)), None),
+    "at once": (ended(started_at=at(0), finished_at=at(0)), at(5)),
+    "just too quick": (ended(started_at=at(0), finished_at=at(4.9)), at(9.9)),
+    "slow": (ended(started_at=at(0), finished_at=at(5)), None),
+    "by the pod's start": (Pod("p", start_time=at(0), ended=(Ended("mpi", main=True,
+        finished_at=at(2)),)), at(7)),
+    "by the container's start first": (Pod("p", start_time=at(0), ended=(Ended("mpi",
+        main=True, started_at=at(8), finished_at=at(9)),)), at(14)),
+    "another container's times": (Pod("p", ended=(Ended("log", started_at=at(0),
+        finished_at=at(1)),)), None),
+})  # fmt: skip
 def test_a_quick_end_is_followed_by_a_pause(
     pod: Pod, expected: datetime | None
 ) -> None:
@@ -101,84 +76,43 @@ def test_the_newest_failed_pod_is_the_one_made_last() -> None:
 
 
 @pytest.mark.rule("B4.8")
-@pytest.mark.parametrize(
-    ("pod", "expected"),
-    [
-        pytest.param(Pod("p"), "pod p failed", id="nothing known"),
-        pytest.param(Pod("p", node="n7"), "pod p on node n7 failed", id="node"),
-        pytest.param(
-            Pod("p", reason="Evicted"), "pod p failed: Evicted", id="reason alone"
-        ),
-        pytest.param(Pod("p", message="m"), "pod p failed: m", id="message alone"),
-        pytest.param(
-            ended(1),
-            "pod pi-worker-1 failed: container mpi ended with exit code 1",
-            id="exit code",
-        ),
-        pytest.param(
-            ended(2, message="bad input"),
-            "pod pi-worker-1 failed: container mpi ended with exit code 2: bad input",
-            id="termination message",
-        ),
-        pytest.param(
-            ended(139, reason="Error"),
-            "pod pi-worker-1 failed: container mpi ended with exit code 139, SIGSEGV",
-            id="signal by its code",
-        ),
-        pytest.param(
-            ended(1, signal=15),
-            "pod pi-worker-1 failed: container mpi ended with exit code 1, SIGTERM",
-            id="signal by its number",
-        ),
-        pytest.param(
-            ended(190),
-            "pod pi-worker-1 failed: container mpi ended with exit code 190, signal 62",
-            id="a signal without a name",
-        ),
-        pytest.param(
-            ended(128),
-            "pod pi-worker-1 failed: container mpi ended with exit code 128",
-            id="no signal",
-        ),
-        pytest.param(
-            ended(None),
-            "pod pi-worker-1 failed: container mpi ended with no exit code",
-            id="no exit code",
-        ),
-        pytest.param(
-            ended(128, reason="StartError", message="no such file"),
-            "pod pi-worker-1 failed: container mpi: StartError (exit code 128):"
-            " no such file",
-            id="start error",
-        ),
-        pytest.param(
-            Pod(
-                "p",
-                reason="Error",
-                message="m",
-                ended=(
-                    Ended("init", exit_code=0, reason="Completed"),
-                    Ended("mpi", exit_code=137, reason="OOMKilled"),
-                    Ended("log", exit_code=1, reason="Completed"),
-                ),
-            ),
-            "pod p failed: Error: m; container mpi was OOMKilled (exit code 137,"
-            " SIGKILL); container log ended with exit code 1",
-            id="several containers, but for those that ended well",
-        ),
-    ],
-)
+@cases("pod, expected", {
+    "nothing known": (Pod("p"), "pod p failed"),
+    "node": (Pod("p", node="n7"), "pod p on node n7 failed"),
+    "reason alone": (Pod("p", reason="Evicted"), "pod p failed: Evicted"),
+    "message alone": (Pod("p", message="m"), "pod p failed: m"),
+    "exit code": (ended(1),
+        "pod pi-worker-1 failed: container mpi ended with exit code 1"),
+    "termination message": (ended(2, message="bad input"),
+        "pod pi-worker-1 failed: container mpi ended with exit code 2: bad input"),
+    "signal by its code": (ended(139, reason="Error"),
+        "pod pi-worker-1 failed: container mpi ended with exit code 139, SIGSEGV"),
+    "signal by its number": (ended(1, signal=15),
+        "pod pi-worker-1 failed: container mpi ended with exit code 1, SIGTERM"),
+    "a signal without a name": (ended(190),
+        "pod pi-worker-1 failed: container mpi ended with exit code 190, signal 62"),
+    "no signal": (ended(128),
+        "pod pi-worker-1 failed: container mpi ended with exit code 128"),
+    "no exit code": (ended(None),
+        "pod pi-worker-1 failed: container mpi ended with no exit code"),
+    "start error": (ended(128, reason="StartError", message="no such file"),
+        ("pod pi-worker-1 failed: container mpi: StartError (exit code 128):"
+        " no such file")),
+    "several containers, but for those that ended well": (Pod("p", reason="Error",
+        message="m", ended=(Ended("init", exit_code=0, reason="Completed"), Ended("mpi",
+        exit_code=137, reason="OOMKilled"), Ended("log", exit_code=1,
+        reason="Completed"))),
+        ("pod p failed: Error: m; container mpi was OOMKilled (exit code 137,"
+        " SIGKILL); container log ended with exit code 1")),
+})  # fmt: skip
 def test_a_failure_is_told_in_words(pod: Pod, expected: str) -> None:
     assert explain(pod) == expected
 
 
-@pytest.mark.parametrize(
-    ("number", "name"),
-    [
-        *((1, "SIGHUP"), (2, "SIGINT"), (4, "SIGILL"), (6, "SIGABRT"), (7, "SIGBUS")),
-        *((8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV"), (13, "SIGPIPE")),
-        *((15, "SIGTERM"), (24, "SIGXCPU")),
-    ],
-)
+@pytest.mark.parametrize(("number", "name"), [
+    *((1, "SIGHUP"), (2, "SIGINT"), (4, "SIGILL"), (6, "SIGABRT"), (7, "SIGBUS")),
+    *((8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV"), (13, "SIGPIPE")),
+    *((15, "SIGTERM"), (24, "SIGXCPU")),
+])  # fmt: skip
 def test_signals_have_the_names_of_linux(number: int, name: str) -> None:
     assert explain(ended(128 + number)).endswith(f"exit code {128 + number}, {name}")

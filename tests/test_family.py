@@ -28,6 +28,7 @@ from tests.builders import (
     a_thing,
     a_worker,
     answer,
+    cases,
     world,
 )
 
@@ -48,58 +49,27 @@ def desired(job: MPIJob, *found: Sighting, world: World = WORLD) -> list[str]:
 
 
 @pytest.mark.rule("B5.1", "B6.1", "B6.2", "B8.7")
-@pytest.mark.parametrize(
-    ("job", "found", "expected"),
-    [
-        pytest.param(a_job(), (), [*MADE, WORKER, LAUNCHER], id="a new job"),
-        pytest.param(a_job(workers=None), (), [*MADE, LAUNCHER], id="no workers"),
-        pytest.param(
-            a_job(),
-            (*THINGS, *BUSY),
-            [*MADE[:2], "Keep Secret pi-ssh", *KEPT],
-            id="all there",
-        ),
-        pytest.param(
-            a_job(), BUSY[1:], [*MADE, WORKER, KEPT[1]], id="a worker is missing"
-        ),
-        pytest.param(a_job(**WAIT), (), [*MADE, WORKER], id="the launcher waits"),
-        pytest.param(
-            a_job(**WAIT), BUSY[:1], [*MADE, KEPT[0], LAUNCHER], id="workers are Ready"
-        ),
-        pytest.param(a_job(policy=SUSPEND), (), MADE, id="suspended"),
-        pytest.param(
-            a_job(policy=SUSPEND, status=RUNNING), BUSY, [*MADE, *KEPT], id="stopping"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            (a_worker(0), a_launcher("Suspended")),
-            MADE,
-            id="clearing",
-        ),
-        pytest.param(
-            a_job(status=STOPPED), (a_worker(0, "Succeeded"),), MADE, id="not yet anew"
-        ),
-        pytest.param(
-            a_job(status=STARTED, slotsPerWorker=-1),
-            (*THINGS, *BUSY, evolve(a_worker(0), name="x")),
-            [
-                "Keep Service pi",
-                "Keep ConfigMap pi-config",
-                "Keep Secret pi-ssh",
-                KEPT[0],
-                "Keep worker Pod x",
-                KEPT[1],
-            ],
-            id="an edit made it invalid",
-        ),
-        pytest.param(
-            a_job(status=STARTED, slotsPerWorker=-1), (), [], id="invalid and bare"
-        ),
-        pytest.param(a_job(slotsPerWorker=-1), (), [], id="never valid"),
-        pytest.param(a_job(), (a_launcher("Complete"),), [KEPT[1]], id="it has ended"),
-        pytest.param(a_job(policy={"managedBy": "x"}), BUSY, [], id="not ours"),
-    ],
-)
+@cases("job, found, expected", {
+    "a new job": (a_job(), (), [*MADE, WORKER, LAUNCHER]),
+    "no workers": (a_job(workers=None), (), [*MADE, LAUNCHER]),
+    "all there": (a_job(), (*THINGS, *BUSY), [*MADE[:2], "Keep Secret pi-ssh", *KEPT]),
+    "a worker is missing": (a_job(), BUSY[1:], [*MADE, WORKER, KEPT[1]]),
+    "the launcher waits": (a_job(**WAIT), (), [*MADE, WORKER]),
+    "workers are Ready": (a_job(**WAIT), BUSY[:1], [*MADE, KEPT[0], LAUNCHER]),
+    "suspended": (a_job(policy=SUSPEND), (), MADE),
+    "stopping": (a_job(policy=SUSPEND, status=RUNNING), BUSY, [*MADE, *KEPT]),
+    "clearing": (a_job(policy=SUSPEND, status=STOPPING), (a_worker(0),
+        a_launcher("Suspended")), MADE),
+    "not yet anew": (a_job(status=STOPPED), (a_worker(0, "Succeeded"),), MADE),
+    "an edit made it invalid": (a_job(status=STARTED, slotsPerWorker=-1), (*THINGS,
+        *BUSY, evolve(a_worker(0), name="x")), ["Keep Service pi",
+        "Keep ConfigMap pi-config", "Keep Secret pi-ssh", KEPT[0], "Keep worker Pod x",
+        KEPT[1]]),
+    "invalid and bare": (a_job(status=STARTED, slotsPerWorker=-1), (), []),
+    "never valid": (a_job(slotsPerWorker=-1), (), []),
+    "it has ended": (a_job(), (a_launcher("Complete"),), [KEPT[1]]),
+    "not ours": (a_job(policy={"managedBy": "x"}), BUSY, []),
+})  # fmt: skip
 def test_what_should_exist(
     job: MPIJob, found: tuple[Sighting, ...], expected: list[str]
 ) -> None:
@@ -107,16 +77,13 @@ def test_what_should_exist(
 
 
 @pytest.mark.rule("B5.7")
-@pytest.mark.parametrize(
-    ("there", "workers", "made", "gone"),
-    [
-        pytest.param([0, 1, 2], 3, [], [], id="as many as asked"),
-        pytest.param([0, 1, 2], 5, [3, 4], [], id="more"),
-        pytest.param([0, 1, 2], 1, [], [1, 2], id="fewer"),
-        pytest.param([0, 2, 9, 10], 3, [1], [9, 10], id="with a gap"),
-        pytest.param([2], None, [], [2], id="none at all"),
-    ],
-)
+@cases("there, workers, made, gone", {
+    "as many as asked": ([0, 1, 2], 3, [], []),
+    "more": ([0, 1, 2], 5, [3, 4], []),
+    "fewer": ([0, 1, 2], 1, [], [1, 2]),
+    "with a gap": ([0, 2, 9, 10], 3, [1], [9, 10]),
+    "none at all": ([2], None, [], [2]),
+})  # fmt: skip
 @pytest.mark.parametrize("works", [False, True])
 def test_scaling_makes_and_deletes_the_difference(
     there: list[int],
@@ -147,27 +114,14 @@ def test_a_worker_that_goes_already_is_not_deleted_again() -> None:
 
 
 @pytest.mark.rule("B8.1")
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        *(
-            pytest.param(
-                a_thing(kind, owner=THEIRS), [m for m in MADE if kind not in m]
-            )
-            for kind in ("Service", "ConfigMap", "Secret")
-        ),
-        pytest.param(
-            a_worker(0, owner=THEIRS),
-            [*MADE, "Create worker Pod pi-worker-1", LAUNCHER],
-            id="worker",
-        ),
-        pytest.param(
-            a_launcher(owner=THEIRS),
-            [*MADE, WORKER, "Create worker Pod pi-worker-1"],
-            id="launcher",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("found", "expected"), [
+    *(pytest.param(a_thing(kind, owner=THEIRS), [m for m in MADE if kind not in m])
+        for kind in ("Service", "ConfigMap", "Secret")),
+    pytest.param(a_worker(0, owner=THEIRS), [*MADE, "Create worker Pod pi-worker-1",
+        LAUNCHER], id="worker"),
+    pytest.param(a_launcher(owner=THEIRS), [*MADE, WORKER,
+        "Create worker Pod pi-worker-1"], id="launcher"),
+])  # fmt: skip
 def test_a_foreign_object_holds_back_what_would_use_it(
     found: Sighting, expected: list[str]
 ) -> None:
@@ -222,42 +176,18 @@ GROUP, WORKLOAD = a_thing("PodGroup"), a_thing("Workload")
 
 
 @pytest.mark.rule("B7.5", "B7.6", "B7.7")
-@pytest.mark.parametrize(
-    ("surroundings", "found", "expected"),
-    [
-        pytest.param(WORLD, (), [], id="no gang"),
-        pytest.param(
-            world(gang_scheduler="volcano"), (), ["Apply PodGroup pi"], id="volcano"
-        ),
-        pytest.param(
-            world(gang_scheduler="sp"), (GROUP,), ["Apply PodGroup pi"], id="edited"
-        ),
-        pytest.param(
-            world(gang_scheduler="kubernetes"),
-            (),
-            ["Create Workload pi", "Apply PodGroup pi"],
-            id="kubernetes",
-        ),
-        pytest.param(
-            world(gang_scheduler="kubernetes"),
-            (WORKLOAD, GROUP),
-            ["Keep Workload pi", "Apply PodGroup pi"],
-            id="a Workload cannot be changed",
-        ),
-        pytest.param(
-            OLD_API,
-            (),
-            ["Create Workload pi", "Apply PodGroup pi"],
-            id="kubernetes before",
-        ),
-        pytest.param(
-            OLD_API,
-            (WORKLOAD, GROUP),
-            ["Keep Workload pi", "Keep PodGroup pi"],
-            id="nor could a PodGroup before",
-        ),
-    ],
-)
+@cases("surroundings, found, expected", {
+    "no gang": (WORLD, (), []),
+    "volcano": (world(gang_scheduler="volcano"), (), ["Apply PodGroup pi"]),
+    "edited": (world(gang_scheduler="sp"), (GROUP,), ["Apply PodGroup pi"]),
+    "kubernetes": (world(gang_scheduler="kubernetes"), (), ["Create Workload pi",
+        "Apply PodGroup pi"]),
+    "a Workload cannot be changed": (world(gang_scheduler="kubernetes"), (WORKLOAD,
+        GROUP), ["Keep Workload pi", "Apply PodGroup pi"]),
+    "kubernetes before": (OLD_API, (), ["Create Workload pi", "Apply PodGroup pi"]),
+    "nor could a PodGroup before": (OLD_API, (WORKLOAD, GROUP), ["Keep Workload pi",
+        "Keep PodGroup pi"]),
+})  # fmt: skip
 def test_a_gang_has_its_group_before_any_pod(
     surroundings: World, found: tuple[Sighting, ...], expected: list[str]
 ) -> None:

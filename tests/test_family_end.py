@@ -27,6 +27,7 @@ from tests.builders import (
     a_worker,
     answer,
     at,
+    cases,
     failed,
     world,
 )
@@ -51,72 +52,27 @@ GOING: tuple[Sighting, ...] = (
 
 
 @pytest.mark.rule("B6.1", "B7.5")
-@pytest.mark.parametrize(
-    ("job", "found", "expected"),
-    [
-        pytest.param(
-            a_job(policy=SUSPEND, status=RUNNING),
-            (a_launcher(), *PODS, *GROUPS),
-            [],
-            id="the launcher is told first",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            (a_launcher(suspend=True), *PODS, *GROUPS),
-            [],
-            id="the launcher was told",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            (a_launcher("Suspended"), *PODS, *GROUPS, *THINGS),
-            ["pi", "pi", *ALL_GONE],
-            id="the launcher has stopped",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            (a_launcher(terminating=True), *PODS),
-            ALL_GONE[:-1],
-            id="the launcher goes",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            PODS,
-            ALL_GONE[:-1],
-            id="no launcher",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING), GOING, [], id="all goes already"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            (a_launcher_pod(),),
-            [],
-            id="the launcher's pod goes with its Job",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING), GROUPS, ["pi", "pi"], id="groups"
-        ),
-        pytest.param(
-            a_job(status=STOPPED), PODS, ALL_GONE[:-1], id="resumed before its end"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPED), THINGS, [], id="nothing is left"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            (
-                a_worker(0, owner=THEIRS),
-                a_launcher(owner=THEIRS),
-                a_thing("PodGroup", owner=THEIRS),
-            ),
-            [],
-            id="somebody else's stay",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=FINISHED), PODS, [], id="it has ended"
-        ),
-    ],
-)
+@cases("job, found, expected", {
+    "the launcher is told first": (a_job(policy=SUSPEND, status=RUNNING), (a_launcher(),
+        *PODS, *GROUPS), []),
+    "the launcher was told": (a_job(policy=SUSPEND, status=STOPPING),
+        (a_launcher(suspend=True), *PODS, *GROUPS), []),
+    "the launcher has stopped": (a_job(policy=SUSPEND, status=STOPPING),
+        (a_launcher("Suspended"), *PODS, *GROUPS, *THINGS), ["pi", "pi", *ALL_GONE]),
+    "the launcher goes": (a_job(policy=SUSPEND, status=STOPPING),
+        (a_launcher(terminating=True), *PODS), ALL_GONE[:-1]),
+    "no launcher": (a_job(policy=SUSPEND, status=STOPPING), PODS, ALL_GONE[:-1]),
+    "all goes already": (a_job(policy=SUSPEND, status=STOPPING), GOING, []),
+    "the launcher's pod goes with its Job": (a_job(policy=SUSPEND, status=STOPPING),
+        (a_launcher_pod(),), []),
+    "groups": (a_job(policy=SUSPEND, status=STOPPING), GROUPS, ["pi", "pi"]),
+    "resumed before its end": (a_job(status=STOPPED), PODS, ALL_GONE[:-1]),
+    "nothing is left": (a_job(policy=SUSPEND, status=STOPPED), THINGS, []),
+    "somebody else's stay": (a_job(policy=SUSPEND, status=STOPPING), (a_worker(0,
+        owner=THEIRS), a_launcher(owner=THEIRS), a_thing("PodGroup", owner=THEIRS)),
+        []),
+    "it has ended": (a_job(policy=SUSPEND, status=FINISHED), PODS, []),
+})  # fmt: skip
 def test_a_suspension_takes_the_pods_after_the_launcher_stopped(
     job: MPIJob, found: tuple[Sighting, ...], expected: list[str]
 ) -> None:
@@ -132,17 +88,11 @@ def ended(policy: str) -> MPIJob:
 
 @pytest.mark.rule("B5.5")
 @pytest.mark.parametrize("status", [FINISHED, LOST], ids=["succeeded", "failed"])
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        ("None", ["pi", "pi"]),
-        ("Running", ["pi", "pi", "pi-worker-0", "pi-worker-3", "stray"]),
-        (
-            "All",
-            ["pi", "pi", *(f"pi-worker-{i}" for i in (0, 1, 3, 9)), *ALL_GONE[3:]],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("policy", "expected"), [
+    ("None", ["pi", "pi"]),
+    ("Running", ["pi", "pi", "pi-worker-0", "pi-worker-3", "stray"]),
+    ("All", ["pi", "pi", *(f"pi-worker-{i}" for i in (0, 1, 3, 9)), *ALL_GONE[3:]]),
+])  # fmt: skip
 def test_an_end_takes_what_clean_pod_policy_says(
     policy: str, expected: list[str], status: JobStatus
 ) -> None:
@@ -170,17 +120,14 @@ def test_what_goes_says_why() -> None:
 
 
 @pytest.mark.rule("B5.3", "B5.2")
-@pytest.mark.parametrize(
-    ("launcher", "goes"),
-    [
-        pytest.param(a_launcher(), True, id="it runs"),
-        pytest.param(a_launcher("Suspended"), True, id="it is suspended"),
-        pytest.param(a_launcher(terminating=True), False, id="it goes already"),
-        pytest.param(a_launcher("Failed"), False, id="it has failed since"),
-        pytest.param(a_launcher("FailureTarget"), False, id="it is about to"),
-        pytest.param(a_launcher("SuccessCriteriaMet"), False, id="it has succeeded"),
-    ],
-)
+@cases("launcher, goes", {
+    "it runs": (a_launcher(), True),
+    "it is suspended": (a_launcher("Suspended"), True),
+    "it goes already": (a_launcher(terminating=True), False),
+    "it has failed since": (a_launcher("Failed"), False),
+    "it is about to": (a_launcher("FailureTarget"), False),
+    "it has succeeded": (a_launcher("SuccessCriteriaMet"), False),
+})  # fmt: skip
 @pytest.mark.parametrize("policy", ["None", "Running"])
 def test_a_launcher_that_we_ended_goes_whatever_the_policy(
     launcher: LauncherJob, policy: str, *, goes: bool
@@ -194,24 +141,13 @@ def test_a_launcher_that_we_ended_goes_whatever_the_policy(
 
 
 @pytest.mark.rule("B5.3", "B5.4", "B2.6")
-@pytest.mark.parametrize(
-    ("job", "pods"),
-    [
-        pytest.param(
-            a_job(policy={"activeDeadlineSeconds": 60}, status=STARTED), (), id="late"
-        ),
-        pytest.param(
-            a_job(policy={"backoffLimit": 0}, status=STARTED),
-            (failed(0, failure=1),),
-            id="too many failures",
-        ),
-        pytest.param(
-            a_job(worker={"restartPolicy": "ExitCode"}, status=STARTED),
-            (failed(0, failure=1),),
-            id="an error of its own",
-        ),
-    ],
-)
+@cases("job, pods", {
+    "late": (a_job(policy={"activeDeadlineSeconds": 60}, status=STARTED), ()),
+    "too many failures": (a_job(policy={"backoffLimit": 0}, status=STARTED), (failed(0,
+        failure=1),)),
+    "an error of its own": (a_job(worker={"restartPolicy": "ExitCode"}, status=STARTED),
+        (failed(0, failure=1),)),
+})  # fmt: skip
 def test_an_end_that_we_make_takes_the_launcher_at_once(
     job: MPIJob, pods: tuple[Pod, ...]
 ) -> None:
@@ -269,15 +205,10 @@ def test_each_deletion_has_its_guard() -> None:
 
 
 @pytest.mark.rule("B1.7", "B5.8")
-@pytest.mark.parametrize(
-    "parts",
-    [
-        pytest.param({"slotsPerWorker": -1}, id="an edit made it invalid"),
-        pytest.param(
-            {"metadata": {"deletionTimestamp": "x"}}, id="it is being deleted"
-        ),
-        pytest.param({"policy": {"managedBy": "x"}}, id="managed elsewhere"),
-    ],
-)
+@cases("parts", {
+    "an edit made it invalid": {"slotsPerWorker": -1},
+    "it is being deleted": {"metadata": {"deletionTimestamp": "x"}},
+    "managed elsewhere": {"policy": {"managedBy": "x"}},
+})  # fmt: skip
 def test_what_is_left_alone_loses_nothing(parts: dict[str, Any]) -> None:
     assert gone(a_job(status=STARTED, **parts), *PODS, a_launcher(), *GROUPS) == []

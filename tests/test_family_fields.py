@@ -22,6 +22,7 @@ from tests.builders import (
     a_worker,
     answer,
     at,
+    cases,
     failed,
 )
 
@@ -77,14 +78,11 @@ def test_children_that_lack_our_labels_get_them() -> None:
 
 
 @pytest.mark.rule("B1.7", "B6.1")
-@pytest.mark.parametrize(
-    ("job", "expected"),
-    [
-        pytest.param(a_job(status=STARTED, **WAIT), True, id="waiting"),
-        pytest.param(a_job(status=STOPPED, policy=SUSPEND), False, id="clearing"),
-        pytest.param(a_job(status=STARTED, slotsPerWorker=-1), False, id="held"),
-    ],
-)
+@cases("job, expected", {
+    "waiting": (a_job(status=STARTED, **WAIT), True),
+    "clearing": (a_job(status=STOPPED, policy=SUSPEND), False),
+    "held": (a_job(status=STARTED, slotsPerWorker=-1), False),
+})  # fmt: skip
 def test_labels_are_put_where_children_are_to_stay(
     job: MPIJob, *, expected: bool
 ) -> None:
@@ -96,63 +94,25 @@ JUST_TOLD = JobCondition(since=at(-9.5))
 
 
 @pytest.mark.rule("B6.1", "B8.2")
-@pytest.mark.parametrize(
-    ("job", "launcher", "suspend"),
-    [
-        pytest.param(
-            a_job(policy=SUSPEND, status=RUNNING), a_launcher(), True, id="to suspend"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            a_launcher(suspend=True),
-            None,
-            id="told before",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING),
-            a_launcher("Suspended"),
-            None,
-            id="stopped",
-        ),
-        pytest.param(
-            a_job(status=RUNNING),
-            a_launcher(suspend=True, conditions={"Suspended": TOLD}),
-            False,
-            id="somebody suspended it",
-        ),
-        pytest.param(
-            a_job(status=RUNNING),
-            a_launcher(suspend=True, conditions={"Suspended": JUST_TOLD}),
-            None,
-            id="somebody suspended it just now",
-        ),
-        pytest.param(
-            a_job(status=RUNNING),
-            a_launcher(suspend=True),
-            False,
-            id="the Job controller does not know yet",
-        ),
-        pytest.param(
-            a_job(status=RUNNING),
-            a_launcher(suspend=True, conditions={"Suspended": JobCondition()}),
-            False,
-            id="at a time unknown",
-        ),
-        pytest.param(
-            a_job(status=RUNNING),
-            a_launcher(suspend=True, terminating=True),
-            None,
-            id="it goes",
-        ),
-        pytest.param(a_job(status=RUNNING), a_launcher(), None, id="it runs"),
-        pytest.param(
-            a_job(status=RUNNING, slotsPerWorker=-1),
-            a_launcher("Suspended"),
-            None,
-            id="an edit made it invalid",
-        ),
-    ],
-)
+@cases("job, launcher, suspend", {
+    "to suspend": (a_job(policy=SUSPEND, status=RUNNING), a_launcher(), True),
+    "told before": (a_job(policy=SUSPEND, status=STOPPING), a_launcher(suspend=True),
+        None),
+    "stopped": (a_job(policy=SUSPEND, status=STOPPING), a_launcher("Suspended"), None),
+    "somebody suspended it": (a_job(status=RUNNING), a_launcher(suspend=True,
+        conditions={"Suspended": TOLD}), False),
+    "somebody suspended it just now": (a_job(status=RUNNING), a_launcher(suspend=True,
+        conditions={"Suspended": JUST_TOLD}), None),
+    "the Job controller does not know yet": (a_job(status=RUNNING),
+        a_launcher(suspend=True), False),
+    "at a time unknown": (a_job(status=RUNNING), a_launcher(suspend=True,
+        conditions={"Suspended": JobCondition()}), False),
+    "it goes": (a_job(status=RUNNING), a_launcher(suspend=True, terminating=True),
+        None),
+    "it runs": (a_job(status=RUNNING), a_launcher(), None),
+    "an edit made it invalid": (a_job(status=RUNNING, slotsPerWorker=-1),
+        a_launcher("Suspended"), None),
+})  # fmt: skip
 def test_the_launcher_job_is_suspended_with_the_job(
     job: MPIJob, launcher: LauncherJob, suspend: object
 ) -> None:
@@ -191,14 +151,11 @@ def test_failures_are_numbered_on_their_pods() -> None:
 
 
 @pytest.mark.rule("B4.9", "B6.1", "B1.7")
-@pytest.mark.parametrize(
-    "job",
-    [
-        pytest.param(a_job(status=STOPPING, policy=SUSPEND), id="suspended"),
-        pytest.param(a_job(status=STARTED, slotsPerWorker=-1), id="invalid"),
-        pytest.param(a_job(policy={"managedBy": "x"}), id="not ours"),
-    ],
-)
+@cases("job", {
+    "suspended": a_job(status=STOPPING, policy=SUSPEND),
+    "invalid": a_job(status=STARTED, slotsPerWorker=-1),
+    "not ours": a_job(policy={"managedBy": "x"}),
+})  # fmt: skip
 def test_failures_count_only_while_workers_are_wanted(job: MPIJob) -> None:
     assert numbering(job, failed(0)) == []
     assert answer(job, failed(0, reason="Evicted")).evictions == ()

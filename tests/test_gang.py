@@ -17,6 +17,7 @@ from tests.builders import (
     a_launcher_pod,
     a_template,
     a_worker,
+    cases,
     seen,
 )
 
@@ -35,21 +36,16 @@ def role(cpu: object, priority: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.rule("B7.2")
-@pytest.mark.parametrize(
-    ("job", "possible", "expected"),
-    [
-        pytest.param(a_job(workers=4), 5, 5, id="workers and the launcher"),
-        pytest.param(a_job(workers=None), 1, 1, id="the launcher alone"),
-        pytest.param(a_job(workers=4, **scheduling(minAvailable=2)), 5, 2, id="asked"),
-        pytest.param(a_job(workers=4, **scheduling(minAvailable=9)), 5, 5, id="capped"),
-        pytest.param(a_job(workers=4, **scheduling(minAvailable=0)), 5, 1, id="none"),
-        pytest.param(a_job(workers=4, **WAIT), 4, 4, id="the launcher comes later"),
-        pytest.param(a_job(workers=None, **WAIT), 1, 1, id="later, but nobody first"),
-        pytest.param(
-            a_job(workers=4, **WAIT, **scheduling(minAvailable=5)), 4, 4, id="deadlock"
-        ),
-    ],
-)
+@cases("job, possible, expected", {
+    "workers and the launcher": (a_job(workers=4), 5, 5),
+    "the launcher alone": (a_job(workers=None), 1, 1),
+    "asked": (a_job(workers=4, **scheduling(minAvailable=2)), 5, 2),
+    "capped": (a_job(workers=4, **scheduling(minAvailable=9)), 5, 5),
+    "none": (a_job(workers=4, **scheduling(minAvailable=0)), 5, 1),
+    "the launcher comes later": (a_job(workers=4, **WAIT), 4, 4),
+    "later, but nobody first": (a_job(workers=None, **WAIT), 1, 1),
+    "deadlock": (a_job(workers=4, **WAIT, **scheduling(minAvailable=5)), 4, 4),
+})  # fmt: skip
 def test_a_group_waits_only_for_pods_that_can_exist(
     job: MPIJob, possible: int, expected: int
 ) -> None:
@@ -62,84 +58,24 @@ USUAL = PriorityClass("usual", 50, global_default=True)
 
 
 @pytest.mark.rule("B7.3", "B7.4")
-@pytest.mark.parametrize(
-    ("job", "classes", "cpu"),
-    [
-        pytest.param(
-            a_job(workers=3, launcher=role(1), worker=role(10)),
-            CLASSES,
-            "31",
-            id="all pods",
-        ),
-        pytest.param(
-            a_job(
-                workers=3,
-                launcher=role(1),
-                worker=role(10),
-                **scheduling(minAvailable=2),
-            ),
-            CLASSES,
-            "11",
-            id="the launcher first at equal priority",
-        ),
-        pytest.param(
-            a_job(
-                workers=3,
-                launcher=role(1),
-                worker=role(10, "high"),
-                **scheduling(minAvailable=2),
-            ),
-            CLASSES,
-            "20",
-            id="workers first at higher priority",
-        ),
-        pytest.param(
-            a_job(
-                workers=3,
-                launcher=role(1, "low"),
-                worker=role(10),
-                **scheduling(minAvailable=3),
-            ),
-            CLASSES,
-            "30",
-            id="a missing name counts 0",
-        ),
-        pytest.param(
-            a_job(
-                workers=3,
-                launcher=role(1),
-                worker=role(10, "nowhere"),
-                **scheduling(minAvailable=1),
-            ),
-            (*CLASSES, USUAL),
-            "1",
-            id="the default class counts where none is named",
-        ),
-        pytest.param(
-            a_job(
-                workers=3,
-                launcher=role(1, "high"),
-                worker=role(10, "system-node-critical"),
-                **scheduling(minAvailable=1),
-            ),
-            CLASSES,
-            "10",
-            id="a class that every cluster has",
-        ),
-        pytest.param(
-            a_job(workers=3, launcher=role(1), worker=role(10), **WAIT),
-            CLASSES,
-            "30",
-            id="the launcher comes later",
-        ),
-        pytest.param(
-            a_job(workers=None, launcher=role(1), **WAIT),
-            CLASSES,
-            "1",
-            id="only a launcher",
-        ),
-    ],
-)
+@cases("job, classes, cpu", {
+    "all pods": (a_job(workers=3, launcher=role(1), worker=role(10)), CLASSES, "31"),
+    "the launcher first at equal priority": (a_job(workers=3, launcher=role(1),
+        worker=role(10), **scheduling(minAvailable=2)), CLASSES, "11"),
+    "workers first at higher priority": (a_job(workers=3, launcher=role(1),
+        worker=role(10, "high"), **scheduling(minAvailable=2)), CLASSES, "20"),
+    "a missing name counts 0": (a_job(workers=3, launcher=role(1, "low"),
+        worker=role(10), **scheduling(minAvailable=3)), CLASSES, "30"),
+    "the default class counts where none is named": (a_job(workers=3, launcher=role(1),
+        worker=role(10, "nowhere"), **scheduling(minAvailable=1)), (*CLASSES, USUAL),
+        "1"),
+    "a class that every cluster has": (a_job(workers=3, launcher=role(1, "high"),
+        worker=role(10, "system-node-critical"), **scheduling(minAvailable=1)), CLASSES,
+        "10"),
+    "the launcher comes later": (a_job(workers=3, launcher=role(1), worker=role(10),
+        **WAIT), CLASSES, "30"),
+    "only a launcher": (a_job(workers=None, launcher=role(1), **WAIT), CLASSES, "1"),
+})  # fmt: skip
 def test_a_group_needs_what_its_first_pods_need(
     job: MPIJob, classes: tuple[PriorityClass, ...], cpu: str
 ) -> None:
@@ -154,16 +90,13 @@ def test_given_resources_are_taken_as_they_are() -> None:
 
 
 @pytest.mark.rule("B7.4")
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("high", 100),
-        ("", 50),
-        ("nowhere", None),
-        ("system-cluster-critical", 2_000_000_000),
-        ("system-node-critical", 2_000_001_000),
-    ],
-)
+@pytest.mark.parametrize(("name", "value"), [
+    ("high", 100),
+    ("", 50),
+    ("nowhere", None),
+    ("system-cluster-critical", 2_000_000_000),
+    ("system-node-critical", 2_000_001_000),
+])  # fmt: skip
 def test_a_priority_class_is_found_by_name(name: str, value: int | None) -> None:
     world = World(NOON, priority_classes=(*CLASSES, USUAL))
     found = gang.find_priority_class(name, world)
@@ -171,15 +104,12 @@ def test_a_priority_class_is_found_by_name(name: str, value: int | None) -> None
 
 
 @pytest.mark.rule("B7.4")
-@pytest.mark.parametrize(
-    ("policy", "launcher", "worker", "expected"),
-    [
-        ("p", "l", "w", "p"),
-        ("", "l", "w", "l"),
-        ("", "", "w", "w"),
-        ("", "", "", ""),
-    ],
-)
+@pytest.mark.parametrize(("policy", "launcher", "worker", "expected"), [
+    ("p", "l", "w", "p"),
+    ("", "l", "w", "l"),
+    ("", "", "w", "w"),
+    ("", "", "", ""),
+])  # fmt: skip
 def test_the_group_takes_the_first_priority_class(
     policy: str, launcher: str, worker: str, expected: str
 ) -> None:
@@ -201,25 +131,16 @@ GANGED = a_launcher_pod(scheduler="kubernetes")
 
 
 @pytest.mark.rule("B7.7")
-@pytest.mark.parametrize(
-    ("metadata", "setting", "pods", "expected"),
-    [
-        pytest.param({}, "none", (), "none", id="none"),
-        pytest.param({}, "", (), "none", id="nothing said"),
-        pytest.param({}, "sp", (), "sp", id="the setting"),
-        pytest.param(ANNOTATED, "sp", (), "volcano", id="the job's own"),
-        pytest.param(UNDONE, "sp", (), "none", id="the job wants none"),
-        pytest.param(
-            ANNOTATED, "sp", (a_worker(scheduler="sp"),), "sp", id="started before"
-        ),
-        pytest.param(
-            ANNOTATED, "sp", (a_worker(scheduler=""),), "none", id="started without"
-        ),
-        pytest.param(
-            ANNOTATED, "sp", (a_launcher(), GANGED), "kubernetes", id="by the launcher"
-        ),
-    ],
-)
+@cases("metadata, setting, pods, expected", {
+    "none": ({}, "none", (), "none"),
+    "nothing said": ({}, "", (), "none"),
+    "the setting": ({}, "sp", (), "sp"),
+    "the job's own": (ANNOTATED, "sp", (), "volcano"),
+    "the job wants none": (UNDONE, "sp", (), "none"),
+    "started before": (ANNOTATED, "sp", (a_worker(scheduler="sp"),), "sp"),
+    "started without": (ANNOTATED, "sp", (a_worker(scheduler=""),), "none"),
+    "by the launcher": (ANNOTATED, "sp", (a_launcher(), GANGED), "kubernetes"),
+})  # fmt: skip
 def test_a_start_keeps_its_gang_scheduler(
     metadata: dict[str, Any], setting: str, pods: tuple[Sighting, ...], expected: str
 ) -> None:

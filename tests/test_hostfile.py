@@ -4,7 +4,7 @@
 import pytest
 
 from mpijob.hostfile import discover_hosts, hostfile
-from tests.builders import a_job
+from tests.builders import a_job, cases
 
 W0, W1 = "pi-worker-0.pi.hpc.svc", "pi-worker-1.pi.hpc.svc"
 LAUNCHER = "pi-launcher.pi.hpc.svc"
@@ -48,16 +48,13 @@ def test_hosts_are_in_numeric_order() -> None:
 
 
 @pytest.mark.rule("B3.2")
-@pytest.mark.parametrize(
-    ("works", "running", "hosts"),
-    [
-        pytest.param(False, [], [], id="nobody runs"),
-        pytest.param(False, [1], [W1], id="one of two runs"),
-        pytest.param(False, [0, 1], [W0, W1], id="both run"),
-        pytest.param(True, [], [LAUNCHER], id="the launcher always"),
-        pytest.param(True, [0, 1], [LAUNCHER, W0, W1], id="the launcher first"),
-    ],
-)
+@cases("works, running, hosts", {
+    "nobody runs": (False, [], []),
+    "one of two runs": (False, [1], [W1]),
+    "both run": (False, [0, 1], [W0, W1]),
+    "the launcher always": (True, [], [LAUNCHER]),
+    "the launcher first": (True, [0, 1], [LAUNCHER, W0, W1]),
+})  # fmt: skip
 def test_the_discovery_script_tells_who_runs(
     works: bool, running: list[int], hosts: list[str]
 ) -> None:

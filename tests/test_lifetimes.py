@@ -43,6 +43,8 @@ def test_every_stage_and_child_has_a_fate() -> None:
     assert set(STAGES) == set(Stage)
     assert set(LIFETIMES) == set(Child)
     assert {len(row) for row in LIFETIMES.values()} == {len(COLUMNS)}
+    alone = (Stage.NOT_OURS, Stage.DELETED, Stage.UNSEEN)
+    assert tuple(stage for stage in STAGES if stage not in alone) == COLUMNS
 
 
 def test_fates_are_words_that_a_reader_is_shown() -> None:

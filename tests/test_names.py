@@ -23,29 +23,26 @@ def test_each_child_is_named_after_the_job() -> None:
     ] == ["pi", "pi-config", "pi-ssh", "pi-launcher", "pi-worker-12"]
 
 
-@pytest.mark.parametrize(
-    ("pod", "index"),
-    [
-        ("pi-worker-0", 0),
-        ("pi-worker-12", 12),
-        ("pi-worker-2147483647", 2_147_483_647),
-        ("pi-worker-21474836470", None),
-        ("pi-worker-012", None),
-        ("pi-worker-00", None),
-        ("pi-worker-", None),
-        ("pi-worker-x", None),
-        ("pi-worker-+1", None),
-        ("pi-worker--1", None),
-        ("pi-worker-²", None),
-        ("pi-worker-٣", None),
-        ("pi-worker-1-2", None),
-        ("pie-worker-1", None),
-        ("worker-1", None),
-        ("pi-launcher-0", None),
-        ("pi", None),
-        ("", None),
-    ],
-)
+@pytest.mark.parametrize(("pod", "index"), [
+    ("pi-worker-0", 0),
+    ("pi-worker-12", 12),
+    ("pi-worker-2147483647", 2_147_483_647),
+    ("pi-worker-21474836470", None),
+    ("pi-worker-012", None),
+    ("pi-worker-00", None),
+    ("pi-worker-", None),
+    ("pi-worker-x", None),
+    ("pi-worker-+1", None),
+    ("pi-worker--1", None),
+    ("pi-worker-²", None),
+    ("pi-worker-٣", None),
+    ("pi-worker-1-2", None),
+    ("pie-worker-1", None),
+    ("worker-1", None),
+    ("pi-launcher-0", None),
+    ("pi", None),
+    ("", None),
+])  # fmt: skip
 def test_only_the_name_that_we_would_give_has_an_index(
     pod: str, index: int | None
 ) -> None:
@@ -106,16 +103,13 @@ def test_a_job_in_no_cluster_owns_nothing() -> None:
 
 
 @pytest.mark.rule("B7.1", "B7.6")
-@pytest.mark.parametrize(
-    ("scheduler", "api"),
-    [
-        ("volcano", "scheduling.volcano.sh/v1beta1"),
-        ("kubernetes", "scheduling.k8s.io/v1beta9"),
-        ("coscheduling", "scheduling.x-k8s.io/v1alpha1"),
-        ("zoned", "scheduling.x-k8s.io/v1alpha1"),
-        ("Volcano", "scheduling.x-k8s.io/v1alpha1"),
-    ],
-)
+@pytest.mark.parametrize(("scheduler", "api"), [
+    ("volcano", "scheduling.volcano.sh/v1beta1"),
+    ("kubernetes", "scheduling.k8s.io/v1beta9"),
+    ("coscheduling", "scheduling.x-k8s.io/v1alpha1"),
+    ("zoned", "scheduling.x-k8s.io/v1alpha1"),
+    ("Volcano", "scheduling.x-k8s.io/v1alpha1"),
+])  # fmt: skip
 def test_each_gang_scheduler_has_its_own_pod_group(scheduler: str, api: str) -> None:
     assert names.pod_group_api(scheduler, "v1beta9") == api
 

@@ -18,6 +18,7 @@ from mpijob.actions import (
     Create,
     Delete,
     Event,
+    Keep,
     Manager,
     Touch,
     WriteStatus,
@@ -44,6 +45,7 @@ from tests.builders import (
     a_worker,
     answer,
     at,
+    cases,
     failed,
     steps,
     world,
@@ -89,66 +91,27 @@ LAUNCHER_STOPS = ["Touch pi-launcher mpi-operator-suspend"]
 
 
 @pytest.mark.rule("B4.5", "B4.7", "B5.1", "B8.3", "B7.5", "B7.6")
-@pytest.mark.parametrize(
-    ("job", "surroundings", "expected"),
-    [
-        pytest.param(
-            a_job(workers=2),
-            WORLD,
-            [STATUS, CREATED, THINGS, WORKERS, LAUNCHER],
-            id="no gang",
-        ),
-        pytest.param(
-            a_job(workers=2),
-            world(gang_scheduler="volcano"),
-            [STATUS, CREATED, ["Apply PodGroup pi"], THINGS, WORKERS, LAUNCHER],
-            id="volcano",
-        ),
-        pytest.param(
-            a_job(workers=2),
-            world(gang_scheduler="kubernetes"),
-            [STATUS, CREATED, *WORKLOAD_FIRST, THINGS, WORKERS, LAUNCHER],
-            id="kubernetes",
-        ),
-        pytest.param(
-            a_job(workers=2, launcherCreationPolicy="WaitForWorkersReady"),
-            WORLD,
-            [STATUS, CREATED, THINGS, WORKERS],
-            id="the launcher waits",
-        ),
-        pytest.param(
-            a_job(workers=2, metadata={"uid": ""}),
-            WORLD,
-            [STATUS, CREATED, THINGS, WORKERS, LAUNCHER],
-            id="in no cluster",
-        ),
-        pytest.param(
-            a_job(workers=2, policy=SUSPEND),
-            WORLD,
-            [STATUS, [*CREATED, "Event MPIJobSuspended"], THINGS],
-            id="suspended",
-        ),
-        pytest.param(
-            a_job(workers=2, slotsPerWorker=-1),
-            WORLD,
-            [STATUS, [*CREATED, "Event ValidationError"]],
-            id="invalid",
-        ),
-        pytest.param(
-            told(a_job(workers=2)),
-            WORLD,
-            [["Confirm"], THINGS, WORKERS, LAUNCHER],
-            id="the status was written, and no more",
-        ),
-        pytest.param(
-            told(a_job(workers=2, metadata={"uid": ""})),
-            WORLD,
-            [THINGS, WORKERS, LAUNCHER],
-            id="nothing to confirm in no cluster",
-        ),
-        pytest.param(a_job(policy={"managedBy": "x"}), WORLD, [], id="not ours"),
-    ],
-)
+@cases("job, surroundings, expected", {
+    "no gang": (a_job(workers=2), WORLD, [STATUS, CREATED, THINGS, WORKERS, LAUNCHER]),
+    "volcano": (a_job(workers=2), world(gang_scheduler="volcano"), [STATUS, CREATED,
+        ["Apply PodGroup pi"], THINGS, WORKERS, LAUNCHER]),
+    "kubernetes": (a_job(workers=2), world(gang_scheduler="kubernetes"), [STATUS,
+        CREATED, *WORKLOAD_FIRST, THINGS, WORKERS, LAUNCHER]),
+    "the launcher waits": (a_job(workers=2,
+        launcherCreationPolicy="WaitForWorkersReady"), WORLD, [STATUS, CREATED, THINGS,
+        WORKERS]),
+    "in no cluster": (a_job(workers=2, metadata={"uid": ""}), WORLD, [STATUS, CREATED,
+        THINGS, WORKERS, LAUNCHER]),
+    "suspended": (a_job(workers=2, policy=SUSPEND), WORLD, [STATUS, [*CREATED,
+        "Event MPIJobSuspended"], THINGS]),
+    "invalid": (a_job(workers=2, slotsPerWorker=-1), WORLD, [STATUS, [*CREATED,
+        "Event ValidationError"]]),
+    "the status was written, and no more": (told(a_job(workers=2)), WORLD, [["Confirm"],
+        THINGS, WORKERS, LAUNCHER]),
+    "nothing to confirm in no cluster": (told(a_job(workers=2, metadata={"uid": ""})),
+        WORLD, [THINGS, WORKERS, LAUNCHER]),
+    "not ours": (a_job(policy={"managedBy": "x"}), WORLD, []),
+})  # fmt: skip
 def test_a_start_counts_before_it_makes(
     job: MPIJob, surroundings: World, expected: list[list[str]]
 ) -> None:
@@ -160,94 +123,37 @@ NUMBERED = failed(0, failure=1)
 
 
 @pytest.mark.rule("B4.9", "B5.3", "B6.1", "B8.2", "B8.3", "B4.7")
-@pytest.mark.parametrize(
-    ("job", "found", "expected"),
-    [
-        pytest.param(
-            told(a_job(workers=2, status=RUNNING), failed(0), failed(1), *BUSY[1:]),
-            (failed(0), failed(1), *BUSY[1:]),
-            [
-                ["Touch pi-worker-0 mpi-operator-failure"],
-                ["Touch pi-worker-1 mpi-operator-failure"],
-                ["Confirm"],
-                THINGS,
-            ],
-            id="numbered one after the other",
-        ),
-        pytest.param(
-            told(a_job(workers=2, status=RUNNING), a_worker(1), *BUSY[1:]),
-            (NUMBERED, a_worker(1), *BUSY[1:]),
-            [STATUS, ["Delete Pod pi-worker-0"], THINGS],
-            id="counted before it goes",
-        ),
-        pytest.param(
-            told(a_job(workers=2, status=RUNNING), EVICTED, *BUSY),
-            (*BUSY, EVICTED),
-            [["Confirm"], ["Delete Pod pi-worker-1"], ["Event MPIJobEvicted"], THINGS],
-            id="an eviction is told with the deletion",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=RUNNING),
-            BUSY,
-            [STATUS, ["Event MPIJobSuspended"], LAUNCHER_STOPS, THINGS],
-            id="a suspension is written before the launcher is told",
-        ),
-        pytest.param(
-            told(a_job(policy=SUSPEND, status=RUNNING), *BUSY),
-            BUSY,
-            [["Confirm"], LAUNCHER_STOPS, THINGS],
-            id="the launcher is told once more",
-        ),
-        pytest.param(
-            told(a_job(policy=SUSPEND, status=STOPPING), a_worker(0), a_launcher()),
-            (a_worker(0), a_launcher("Suspended"), a_thing("PodGroup")),
-            [
-                ["Confirm"],
-                ["Delete PodGroup pi", *PODS_GO],
-                THINGS,
-            ],
-            id="the launcher has stopped",
-        ),
-        pytest.param(
-            a_job(status=STOPPED),
-            (),
-            [STATUS, ["Event MPIJobResumed"], THINGS, WORKERS[:1], LAUNCHER],
-            id="a resume is written before pods are made",
-        ),
-        pytest.param(
-            a_job(status=RUNNING, policy={"cleanPodPolicy": "All"}),
-            (a_worker(0), a_launcher("Complete")),
-            [
-                STATUS,
-                ["Event MPIJobSucceeded"],
-                PODS_GO,
-            ],
-            id="a verdict is written before the cleanup",
-        ),
-        pytest.param(
-            told(a_job(status=RUNNING), *BUSY),
-            (a_worker(0), a_launcher(labels={}), a_launcher_pod(), a_thing("Secret")),
-            [
-                ["Confirm"],
-                LABELLED,
-                THINGS[:2],
-            ],
-            id="labels",
-        ),
-        pytest.param(
-            a_job(policy={"ttlSecondsAfterFinished": 10}, status=FINISHED),
-            BUSY,
-            [["Delete MPIJob pi"]],
-            id="expired",
-        ),
-        pytest.param(
-            a_job(workers=2, status=STARTED, slotsPerWorker=-1),
-            BUSY,
-            [STATUS, ["Event ValidationError"]],
-            id="an edit made it invalid",
-        ),
-    ],
-)
+@cases("job, found, expected", {
+    "numbered one after the other": (told(a_job(workers=2, status=RUNNING), failed(0),
+        failed(1), *BUSY[1:]), (failed(0), failed(1), *BUSY[1:]),
+        [["Touch pi-worker-0 mpi-operator-failure"],
+        ["Touch pi-worker-1 mpi-operator-failure"], ["Confirm"], THINGS]),
+    "counted before it goes": (told(a_job(workers=2, status=RUNNING), a_worker(1),
+        *BUSY[1:]), (NUMBERED, a_worker(1), *BUSY[1:]), [STATUS,
+        ["Delete Pod pi-worker-0"], THINGS]),
+    "an eviction is told with the deletion": (told(a_job(workers=2, status=RUNNING),
+        EVICTED, *BUSY), (*BUSY, EVICTED), [["Confirm"], ["Delete Pod pi-worker-1"],
+        ["Event MPIJobEvicted"], THINGS]),
+    "a suspension is written before the launcher is told": (a_job(policy=SUSPEND,
+        status=RUNNING), BUSY, [STATUS, ["Event MPIJobSuspended"], LAUNCHER_STOPS,
+        THINGS]),
+    "the launcher is told once more": (told(a_job(policy=SUSPEND, status=RUNNING),
+        *BUSY), BUSY, [["Confirm"], LAUNCHER_STOPS, THINGS]),
+    "the launcher has stopped": (told(a_job(policy=SUSPEND, status=STOPPING),
+        a_worker(0), a_launcher()), (a_worker(0), a_launcher("Suspended"),
+        a_thing("PodGroup")), [["Confirm"], ["Delete PodGroup pi", *PODS_GO], THINGS]),
+    "a resume is written before pods are made": (a_job(status=STOPPED), (), [STATUS,
+        ["Event MPIJobResumed"], THINGS, WORKERS[:1], LAUNCHER]),
+    "a verdict is written before the cleanup": (a_job(status=RUNNING,
+        policy={"cleanPodPolicy": "All"}), (a_worker(0), a_launcher("Complete")),
+        [STATUS, ["Event MPIJobSucceeded"], PODS_GO]),
+    "labels": (told(a_job(status=RUNNING), *BUSY), (a_worker(0), a_launcher(labels={}),
+        a_launcher_pod(), a_thing("Secret")), [["Confirm"], LABELLED, THINGS[:2]]),
+    "expired": (a_job(policy={"ttlSecondsAfterFinished": 10}, status=FINISHED), BUSY,
+        [["Delete MPIJob pi"]]),
+    "an edit made it invalid": (a_job(workers=2, status=STARTED, slotsPerWorker=-1),
+        BUSY, [STATUS, ["Event ValidationError"]]),
+})  # fmt: skip
 def test_every_prefix_is_safe(
     job: MPIJob, found: tuple[Sighting, ...], expected: list[list[str]]
 ) -> None:
@@ -290,6 +196,12 @@ def test_writes_carry_what_was_decided_on() -> None:
     over = a_job(policy={"ttlSecondsAfterFinished": 0}, status=FINISHED)
     why = "ttlSecondsAfterFinished is over"
     assert steps(over) == ((Delete(ref, "job", "7", "Background", why),),)
+
+
+def test_of_what_is_kept_nothing_is_said() -> None:
+    keep = answer(a_job(), a_worker(0)).desired[3]
+    assert keep == Keep(Child.WORKER, "pi-worker-0")
+    assert keep.manifest is None
 
 
 def test_each_kind_of_action_has_a_guard() -> None:

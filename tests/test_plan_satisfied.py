@@ -18,7 +18,7 @@ from mpijob.loose import Manifest
 from mpijob.plan import is_applied
 from mpijob.sightings import observed, thing
 from mpijob.world import World
-from tests.builders import LIVE, a_job, world
+from tests.builders import LIVE, a_job, cases, world
 
 METADATA = {"name": "pi", "namespace": "hpc", "labels": {"app": "pi"}}
 OWNED = {**METADATA, "ownerReferences": [{"uid": "job", "controller": True}]}
@@ -40,122 +40,43 @@ def applied(*fields: str) -> dict[str, Any]:
 
 
 @pytest.mark.rule("B8.7", "B7.5")
-@pytest.mark.parametrize(
-    ("wanted", "seen", "satisfied"),
-    [
-        pytest.param(GROUP, GROUP, True, id="equal"),
-        pytest.param(
-            GROUP,
-            {
-                "metadata": {
-                    **OWNED,
-                    "uid": "u",
-                    "labels": {"x": "y", "app": "pi"},
-                    "annotations": {"a": "b"},
-                    "ownerReferences": [
-                        {"uid": "x"},
-                        {"uid": "job", "controller": True, "kind": "MPIJob"},
-                    ],
-                },
-                "spec": {**GROUP["spec"], "queue": "others"},
-                "status": {"phase": "Pending"},
-            },
-            True,
-            id="others' fields beside ours",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "spec": {**GROUP["spec"], "minResources": {"cpu": "1.5"}}},
-            True,
-            id="the same quantity",
-        ),
-        pytest.param(
-            GROUP,
-            {
-                **GROUP,
-                "spec": {k: GROUP["spec"][k] for k in ("minMember", "minResources")},
-            },
-            True,
-            id="false is left out",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "spec": {**GROUP["spec"], "minMember": 4}},
-            False,
-            id="another number",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "spec": {**GROUP["spec"], "minMember": None}},
-            False,
-            id="no number",
-        ),
-        pytest.param(
-            GROUP,
-            {
-                **GROUP,
-                "spec": {**GROUP["spec"], "minResources": {"cpu": "1500m", "gpu": "1"}},
-            },
-            False,
-            id="a resource more",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "spec": {**GROUP["spec"], "minResources": {"gpu": "1500m"}}},
-            False,
-            id="another resource",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "spec": {**GROUP["spec"], "minResources": 5}},
-            False,
-            id="garbage",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "spec": {**GROUP["spec"], "flag": True}},
-            False,
-            id="true for false",
-        ),
-        pytest.param(GROUP, {"metadata": OWNED}, False, id="no spec"),
-        pytest.param(
-            GROUP,
-            {**GROUP, "metadata": {**OWNED, "labels": {"app": "x"}}},
-            False,
-            id="another label",
-        ),
-        pytest.param(
-            GROUP, {**GROUP, "metadata": METADATA}, False, id="no owner reference"
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "metadata": {**OWNED, "ownerReferences": [{"uid": "job"}]}},
-            False,
-            id="an owner that is no controller",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "metadata": {**OWNED, **applied("minMember", "flag")}},
-            True,
-            id="what we applied is what we want",
-        ),
-        pytest.param(
-            GROUP,
-            {**GROUP, "metadata": {**OWNED, **applied("minMember", "queue")}},
-            False,
-            id="what we applied once is to go",
-        ),
-        pytest.param(
-            MAP,
-            {**MAP, "data": {"hostfile": "a\n", "others": "x"}},
-            True,
-            id="others' data",
-        ),
-        pytest.param(MAP, {**MAP, "data": {"hostfile": "b\n"}}, False, id="hosts"),
-        pytest.param(MAP, {"metadata": METADATA}, False, id="no data"),
-        pytest.param(MAP, {**MAP, "data": None}, False, id="data of null"),
-    ],
-)
+@cases("wanted, seen, satisfied", {
+    "equal": (GROUP, GROUP, True),
+    "others' fields beside ours": (GROUP, {"metadata": {**OWNED, "uid": "u",
+        "labels": {"x": "y", "app": "pi"}, "annotations": {"a": "b"},
+        "ownerReferences": [{"uid": "x"}, {"uid": "job", "controller": True,
+        "kind": "MPIJob"}]}, "spec": {**GROUP["spec"], "queue": "others"},
+        "status": {"phase": "Pending"}}, True),
+    "the same quantity": (GROUP, {**GROUP, "spec": {**GROUP["spec"],
+        "minResources": {"cpu": "1.5"}}}, True),
+    "false is left out": (GROUP, {**GROUP, "spec": {k: GROUP["spec"][k]
+        for k in ("minMember", "minResources")}}, True),
+    "another number": (GROUP, {**GROUP, "spec": {**GROUP["spec"], "minMember": 4}},
+        False),
+    "no number": (GROUP, {**GROUP, "spec": {**GROUP["spec"], "minMember": None}},
+        False),
+    "a resource more": (GROUP, {**GROUP, "spec": {**GROUP["spec"],
+        "minResources": {"cpu": "1500m", "gpu": "1"}}}, False),
+    "another resource": (GROUP, {**GROUP, "spec": {**GROUP["spec"],
+        "minResources": {"gpu": "1500m"}}}, False),
+    "garbage": (GROUP, {**GROUP, "spec": {**GROUP["spec"], "minResources": 5}}, False),
+    "true for false": (GROUP, {**GROUP, "spec": {**GROUP["spec"], "flag": True}},
+        False),
+    "no spec": (GROUP, {"metadata": OWNED}, False),
+    "another label": (GROUP, {**GROUP, "metadata": {**OWNED, "labels": {"app": "x"}}},
+        False),
+    "no owner reference": (GROUP, {**GROUP, "metadata": METADATA}, False),
+    "an owner that is no controller": (GROUP, {**GROUP, "metadata": {**OWNED,
+        "ownerReferences": [{"uid": "job"}]}}, False),
+    "what we applied is what we want": (GROUP, {**GROUP, "metadata": {**OWNED,
+        **applied("minMember", "flag")}}, True),
+    "what we applied once is to go": (GROUP, {**GROUP, "metadata": {**OWNED,
+        **applied("minMember", "queue")}}, False),
+    "others' data": (MAP, {**MAP, "data": {"hostfile": "a\n", "others": "x"}}, True),
+    "hosts": (MAP, {**MAP, "data": {"hostfile": "b\n"}}, False),
+    "no data": (MAP, {"metadata": METADATA}, False),
+    "data of null": (MAP, {**MAP, "data": None}, False),
+})  # fmt: skip
 def test_an_object_is_as_we_want_it(
     wanted: Manifest, seen: Manifest, *, satisfied: bool
 ) -> None:
@@ -223,16 +144,13 @@ def test_drift_in_what_is_ours_is_put_back() -> None:
 
 
 @pytest.mark.rule("B8.7", "B4.5", "B8.2")
-@pytest.mark.parametrize(
-    ("kind", "name", "deed"),
-    [
-        ("Service", "pi", "Apply"),
-        ("ConfigMap", "pi-config", "Apply"),
-        ("PodGroup", "pi", "Apply"),
-        ("Secret", "pi-ssh", "Create"),
-        ("Job", "pi-launcher", "Create"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "name", "deed"), [
+    ("Service", "pi", "Apply"),
+    ("ConfigMap", "pi-config", "Apply"),
+    ("PodGroup", "pi", "Apply"),
+    ("Secret", "pi-ssh", "Create"),
+    ("Job", "pi-launcher", "Create"),
+])  # fmt: skip
 def test_a_deleted_child_comes_back_after_a_look_at_the_job(
     kind: str, name: str, deed: str
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mpijob.job import MPIJob
 from mpijob.pods import names_ssh_port, security, ssh_mount, ssh_volume, template_hash
-from tests.builders import a_job, a_template
+from tests.builders import a_job, a_template, cases
 
 
 def key_item(job: MPIJob) -> dict[str, Any]:
@@ -43,42 +43,24 @@ ROOT, HOME = "/root/.ssh", "/home/mpi/.ssh"
 
 
 @pytest.mark.rule("B2.4")
-@pytest.mark.parametrize(
-    ("pod", "container", "path", "mode"),
-    [
-        pytest.param({}, {}, ROOT, 0o600, id="nothing said, root's place"),
-        pytest.param({}, {}, f"{ROOT}/", 0o600, id="nothing said, with a slash"),
-        pytest.param({}, {}, HOME, None, id="nothing said, elsewhere"),
-        pytest.param({"fsGroup": 7}, {}, HOME, None, id="a group, and no user"),
-        pytest.param({"runAsNonRoot": True}, {}, ROOT, None, id="the pod is not root"),
-        pytest.param({}, {"runAsNonRoot": True}, ROOT, None, id="nor the container"),
-        pytest.param({"runAsUser": 0}, {}, HOME, 0o600, id="the pod is root"),
-        pytest.param({}, {"runAsUser": 0}, HOME, 0o600, id="the container is root"),
-        pytest.param(
-            {"runAsUser": 9, "fsGroup": 7}, {"runAsUser": 0}, HOME, 0o600, id="root"
-        ),
-        pytest.param({"runAsUser": 9}, {}, ROOT, None, id="a user without a group"),
-        pytest.param(
-            {"runAsUser": 9, "fsGroup": 7}, {}, ROOT, 0o640, id="a user with a group"
-        ),
-        pytest.param(
-            {"runAsUser": 0, "fsGroup": 0}, {"runAsUser": 9}, ROOT, 0o640, id="group 0"
-        ),
-        pytest.param(
-            {"runAsUser": 9}, {"fsGroup": 7}, ROOT, None, id="a container has no group"
-        ),
-        pytest.param(
-            {"runAsUser": 0}, {"runAsUser": None}, HOME, 0o600, id="null says nothing"
-        ),
-        pytest.param(
-            {"runAsNonRoot": True},
-            {"runAsNonRoot": False},
-            ROOT,
-            0o600,
-            id="the container wins",
-        ),
-    ],
-)
+@cases("pod, container, path, mode", {
+    "nothing said, root's place": ({}, {}, ROOT, 0o600),
+    "nothing said, with a slash": ({}, {}, f"{ROOT}/", 0o600),
+    "nothing said, elsewhere": ({}, {}, HOME, None),
+    "a group, and no user": ({"fsGroup": 7}, {}, HOME, None),
+    "the pod is not root": ({"runAsNonRoot": True}, {}, ROOT, None),
+    "nor the container": ({}, {"runAsNonRoot": True}, ROOT, None),
+    "the pod is root": ({"runAsUser": 0}, {}, HOME, 0o600),
+    "the container is root": ({}, {"runAsUser": 0}, HOME, 0o600),
+    "root": ({"runAsUser": 9, "fsGroup": 7}, {"runAsUser": 0}, HOME, 0o600),
+    "a user without a group": ({"runAsUser": 9}, {}, ROOT, None),
+    "a user with a group": ({"runAsUser": 9, "fsGroup": 7}, {}, ROOT, 0o640),
+    "group 0": ({"runAsUser": 0, "fsGroup": 0}, {"runAsUser": 9}, ROOT, 0o640),
+    "a container has no group": ({"runAsUser": 9}, {"fsGroup": 7}, ROOT, None),
+    "null says nothing": ({"runAsUser": 0}, {"runAsUser": None}, HOME, 0o600),
+    "the container wins": ({"runAsNonRoot": True}, {"runAsNonRoot": False}, ROOT,
+        0o600),
+})  # fmt: skip
 def test_the_private_key_has_a_mode_that_ssh_takes(
     pod: dict[str, Any], container: dict[str, Any], path: str, mode: int | None
 ) -> None:
@@ -116,42 +98,28 @@ def worker_hash(job: MPIJob) -> str:
 
 
 @pytest.mark.rule("B4.9", "B5.9")
-@pytest.mark.parametrize(
-    "job",
-    [
-        pytest.param(a_job(worker={"template": a_template({"image": "new"})}), id="t"),
-        pytest.param(a_job(worker={"restartPolicy": "OnFailure"}), id="restartPolicy"),
-        pytest.param(a_job(slotsPerWorker=2), id="slots"),
-        pytest.param(a_job(mpiImplementation="Intel"), id="implementation"),
-        pytest.param(a_job(sshAuthMountPath="/keys"), id="mount path"),
-        pytest.param(a_job(runLauncherAsWorker=True), id="launcher as worker"),
-    ],
-)
+@cases("job", {
+    "t": a_job(worker={"template": a_template({"image": "new"})}),
+    "restartPolicy": a_job(worker={"restartPolicy": "OnFailure"}),
+    "slots": a_job(slotsPerWorker=2),
+    "implementation": a_job(mpiImplementation="Intel"),
+    "mount path": a_job(sshAuthMountPath="/keys"),
+    "launcher as worker": a_job(runLauncherAsWorker=True),
+})  # fmt: skip
 def test_what_pods_are_made_from_changes_the_hash(job: MPIJob) -> None:
     assert worker_hash(job) != worker_hash(a_job())
 
 
 @pytest.mark.rule("B4.9", "B5.9")
-@pytest.mark.parametrize(
-    "job",
-    [
-        pytest.param(a_job(workers=5), id="another number of workers"),
-        pytest.param(a_job("e"), id="another name"),
-        pytest.param(a_job(sshAuthMountPath="/root/.ssh/"), id="a trailing slash"),
-        pytest.param(a_job(policy={"suspend": True}), id="suspended"),
-        pytest.param(a_job(launcher={"template": a_template(x=1)}), id="the launcher"),
-        pytest.param(
-            a_job(
-                worker={
-                    "template": {
-                        "spec": {"containers": [{"image": "pi", "name": "mpi"}]}
-                    }
-                }
-            ),
-            id="another order of keys",
-        ),
-    ],
-)
+@cases("job", {
+    "another number of workers": a_job(workers=5),
+    "another name": a_job("e"),
+    "a trailing slash": a_job(sshAuthMountPath="/root/.ssh/"),
+    "suspended": a_job(policy={"suspend": True}),
+    "the launcher": a_job(launcher={"template": a_template(x=1)}),
+    "another order of keys": a_job(worker={"template": {"spec": {"containers": [{
+        "image": "pi", "name": "mpi"}]}}}),
+})  # fmt: skip
 def test_what_pods_are_not_made_from_keeps_the_hash(job: MPIJob) -> None:
     assert worker_hash(job) == worker_hash(a_job())
 

@@ -35,6 +35,7 @@ from tests.builders import (
     a_worker,
     answer,
     at,
+    cases,
     failed,
     seen,
     world,
@@ -53,76 +54,37 @@ WAIT: dict[str, Any] = {"launcherCreationPolicy": "WaitForWorkersReady"}
 
 
 @pytest.mark.rule("B5.2", "B6.1", "B4.5", "B1.7")
-@pytest.mark.parametrize(
-    ("job", "found", "needs"),
-    [
-        pytest.param(a_job(), (), NONE, id="the first start"),
-        pytest.param(a_job(status=STOPPED), (), NONE, id="a start after a suspension"),
-        pytest.param(a_job(status=STARTED), (), PODS, id="a launcher made again"),
-        pytest.param(a_job(status=STARTED), BUSY, NONE, id="nothing to be made"),
-        pytest.param(a_job(status=STARTED, **WAIT), (), NONE, id="no launcher yet"),
-        pytest.param(
-            a_job(status=STARTED, **WAIT), BUSY[:1], PODS, id="a launcher at last"
-        ),
-        pytest.param(
-            a_job(status=STARTED), BUSY[2:], NONE, id="a pod of the last launcher"
-        ),
-        pytest.param(
-            a_job(status=STARTED),
-            (a_thing("Service", owner=THEIRS),),
-            NONE,
-            id="pods are held back",
-        ),
-        pytest.param(
-            a_job(status=STARTED),
-            (a_launcher(owner=THEIRS),),
-            NONE,
-            id="the launcher's name is taken",
-        ),
-        pytest.param(
-            a_job(policy={"activeDeadlineSeconds": 60}, status=STARTED),
-            BUSY,
-            LAUNCHER,
-            id="its time is over",
-        ),
-        pytest.param(a_job(slotsPerWorker=-1), (), LAUNCHER, id="never valid"),
-        pytest.param(
-            a_job(policy={"backoffLimit": 0}, status=STARTED),
-            (*BUSY[1:], failed(0, failure=1)),
-            LAUNCHER,
-            id="too many failures",
-        ),
-        pytest.param(a_job(), (a_launcher("Failed"),), NONE, id="the launcher's end"),
-        pytest.param(a_job(policy=SUSPEND, status=RUNNING), BUSY, NONE, id="stops"),
-        pytest.param(
-            a_job(policy=SUSPEND, status=STOPPING), (), BOTH, id="startTime goes"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=HELD), (), BOTH, id="active goes to 0"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=evolve(HELD, start_time=at(-60))),
-            (failed(0),),
-            BOTH,
-            id="active goes to 0 with a pod left",
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=FREE), (failed(0),), NONE, id="active was 0"
-        ),
-        pytest.param(
-            a_job(policy=SUSPEND, status=HELD), (a_worker(0),), NONE, id="a pod runs"
-        ),
-        pytest.param(a_job(policy=SUSPEND, status=STOPPED), (), NONE, id="suspended"),
-        pytest.param(a_job(policy=SUSPEND), (), NONE, id="created suspended"),
-        pytest.param(
-            a_job(status=evolve(FINISHED, worker=ReplicaStatus(active=1))),
-            (),
-            NONE,
-            id="an end takes active to 0",
-        ),
-        pytest.param(a_job(policy={"managedBy": "x"}), (), NONE, id="not ours"),
-    ],
-)
+@cases("job, found, needs", {
+    "the first start": (a_job(), (), NONE),
+    "a start after a suspension": (a_job(status=STOPPED), (), NONE),
+    "a launcher made again": (a_job(status=STARTED), (), PODS),
+    "nothing to be made": (a_job(status=STARTED), BUSY, NONE),
+    "no launcher yet": (a_job(status=STARTED, **WAIT), (), NONE),
+    "a launcher at last": (a_job(status=STARTED, **WAIT), BUSY[:1], PODS),
+    "a pod of the last launcher": (a_job(status=STARTED), BUSY[2:], NONE),
+    "pods are held back": (a_job(status=STARTED), (a_thing("Service", owner=THEIRS),),
+        NONE),
+    "the launcher's name is taken": (a_job(status=STARTED), (a_launcher(owner=THEIRS),),
+        NONE),
+    "its time is over": (a_job(policy={"activeDeadlineSeconds": 60}, status=STARTED),
+        BUSY, LAUNCHER),
+    "never valid": (a_job(slotsPerWorker=-1), (), LAUNCHER),
+    "too many failures": (a_job(policy={"backoffLimit": 0}, status=STARTED), (*BUSY[1:],
+        failed(0, failure=1)), LAUNCHER),
+    "the launcher's end": (a_job(), (a_launcher("Failed"),), NONE),
+    "stops": (a_job(policy=SUSPEND, status=RUNNING), BUSY, NONE),
+    "startTime goes": (a_job(policy=SUSPEND, status=STOPPING), (), BOTH),
+    "active goes to 0": (a_job(policy=SUSPEND, status=HELD), (), BOTH),
+    "active goes to 0 with a pod left": (a_job(policy=SUSPEND, status=evolve(HELD,
+        start_time=at(-60))), (failed(0),), BOTH),
+    "active was 0": (a_job(policy=SUSPEND, status=FREE), (failed(0),), NONE),
+    "a pod runs": (a_job(policy=SUSPEND, status=HELD), (a_worker(0),), NONE),
+    "suspended": (a_job(policy=SUSPEND, status=STOPPED), (), NONE),
+    "created suspended": (a_job(policy=SUSPEND), (), NONE),
+    "an end takes active to 0": (a_job(status=evolve(FINISHED,
+        worker=ReplicaStatus(active=1))), (), NONE),
+    "not ours": (a_job(policy={"managedBy": "x"}), (), NONE),
+})  # fmt: skip
 def test_what_must_be_read_live_first(
     job: MPIJob, found: tuple[Sighting, ...], needs: frozenset[Live]
 ) -> None:
@@ -166,55 +128,28 @@ TOLD = a_launcher(suspend=True, conditions={"Suspended": JobCondition(since=at(-
 
 
 @pytest.mark.rule("B5.4", "B5.6", "B5.3", "B6.1", "B1.7")
-@pytest.mark.parametrize(
-    ("job", "found", "expected"),
-    [
-        pytest.param(a_job(status=STARTED), BUSY, None, id="only a change is news"),
-        pytest.param(limited(90), BUSY, 30, id="its time will be over"),
-        pytest.param(limited(90, JobStatus()), (), 90, id="its time starts now"),
-        pytest.param(limited(10**18), BUSY, None, id="after the end of the calendar"),
-        pytest.param(limited(-1), BUSY, None, id="a limit that is a mistake"),
-        pytest.param(
-            limited(90, STOPPING, suspend=True), (), None, id="suspended, no limit"
-        ),
-        pytest.param(
-            limited(90, STARTED, suspend=True), BUSY, None, id="stopping, no limit"
-        ),
-        pytest.param(ttl(15), (), 5, id="its TTL will be over"),
-        pytest.param(ttl(10**18), (), None, id="a TTL for ever"),
-        pytest.param(
-            limited(90, FINISHED), (), None, id="a limit of a job that has ended"
-        ),
-        pytest.param(
-            a_job(policy={"ttlSecondsAfterFinished": 7}, status=RUNNING),
-            (a_launcher("Complete", completion_time=at(-3)),),
-            4,
-            id="a TTL that starts now",
-        ),
-        pytest.param(
-            a_job(workers=2, status=STARTED),
-            (quick(0, -1), quick(1, -3)),
-            2,
-            id="the next worker may be replaced",
-        ),
-        pytest.param(
-            limited(61), (quick(0, -1), *BUSY[1:]), 1, id="the first of several"
-        ),
-        pytest.param(
-            a_job(status=STARTED, slotsPerWorker=-1), (quick(0, -1),), None, id="held"
-        ),
-        pytest.param(a_job(status=RUNNING), (TOLD,), 7, id="the launcher may go on"),
-        pytest.param(
-            a_job(status=RUNNING),
-            (evolve(TOLD, conditions={}),),
-            None,
-            id="the launcher was told to go on",
-        ),
-        pytest.param(
-            a_job(status=RUNNING, slotsPerWorker=-1), (TOLD,), None, id="not while held"
-        ),
-    ],
-)
+@cases("job, found, expected", {
+    "only a change is news": (a_job(status=STARTED), BUSY, None),
+    "its time will be over": (limited(90), BUSY, 30),
+    "its time starts now": (limited(90, JobStatus()), (), 90),
+    "after the end of the calendar": (limited(10**18), BUSY, None),
+    "a limit that is a mistake": (limited(-1), BUSY, None),
+    "suspended, no limit": (limited(90, STOPPING, suspend=True), (), None),
+    "stopping, no limit": (limited(90, STARTED, suspend=True), BUSY, None),
+    "its TTL will be over": (ttl(15), (), 5),
+    "a TTL for ever": (ttl(10**18), (), None),
+    "a limit of a job that has ended": (limited(90, FINISHED), (), None),
+    "a TTL that starts now": (a_job(policy={"ttlSecondsAfterFinished": 7},
+        status=RUNNING), (a_launcher("Complete", completion_time=at(-3)),), 4),
+    "the next worker may be replaced": (a_job(workers=2, status=STARTED), (quick(0, -1),
+        quick(1, -3)), 2),
+    "the first of several": (limited(61), (quick(0, -1), *BUSY[1:]), 1),
+    "held": (a_job(status=STARTED, slotsPerWorker=-1), (quick(0, -1),), None),
+    "the launcher may go on": (a_job(status=RUNNING), (TOLD,), 7),
+    "the launcher was told to go on": (a_job(status=RUNNING), (evolve(TOLD,
+        conditions={}),), None),
+    "not while held": (a_job(status=RUNNING, slotsPerWorker=-1), (TOLD,), None),
+})  # fmt: skip
 def test_when_to_look_again(
     job: MPIJob, found: tuple[Sighting, ...], expected: float | None
 ) -> None:
@@ -245,21 +180,12 @@ def test_fractions_of_a_second_are_waited_for() -> None:
 
 
 @pytest.mark.rule("B5.8")
-@pytest.mark.parametrize(
-    ("job", "stage", "because"),
-    [
-        (
-            a_job(policy={"managedBy": "kueue.x-k8s.io/multikueue"}),
-            Stage.NOT_OURS,
-            "spec.runPolicy.managedBy names another controller.",
-        ),
-        (
-            a_job(metadata={"deletionTimestamp": "x"}),
-            Stage.DELETED,
-            "The MPIJob is being deleted.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("job", "stage", "because"), [
+    (a_job(policy={"managedBy": "kueue.x-k8s.io/multikueue"}), Stage.NOT_OURS,
+        "spec.runPolicy.managedBy names another controller."),
+    (a_job(metadata={"deletionTimestamp": "x"}), Stage.DELETED,
+        "The MPIJob is being deleted."),
+])  # fmt: skip
 def test_a_job_that_is_left_alone_is_asked_nothing_of(
     job: MPIJob, stage: Stage, because: str
 ) -> None:

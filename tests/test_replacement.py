@@ -11,7 +11,7 @@ from mpijob.job import MPIJob
 from mpijob.observed import Ended, Pod
 from mpijob.replacement import failure_count, fatal, numbers, replaceable
 from mpijob.status import ReplicaStatus
-from tests.builders import STARTED, a_job, a_worker, at, failed, the_case
+from tests.builders import STARTED, a_job, a_worker, at, cases, failed, the_case
 
 EXIT_CODE: dict[str, Any] = {"worker": {"restartPolicy": "ExitCode"}}
 EVICTED = failed(0, reason="Evicted")
@@ -28,41 +28,22 @@ def quick(index: int = 0, end: float = -1, reason: str = "") -> Pod:
 
 
 @pytest.mark.rule("B4.9", "B5.3")
-@pytest.mark.parametrize(
-    ("job", "pods", "expected"),
-    [
-        pytest.param(a_job(workers=4), [a_worker(0)], {}, id="nobody failed"),
-        pytest.param(a_job(workers=4), [failed(2)], {2: 1}, id="the first"),
-        pytest.param(counted(3), [failed(2)], {2: 4}, id="after those recorded"),
-        pytest.param(
-            counted(1), [failed(0, failure=3), failed(2)], {2: 4}, id="after those seen"
-        ),
-        pytest.param(
-            counted(1),
-            [failed(0, failure=3, terminating=True), failed(2)],
-            {2: 2},
-            id="but for those that go",
-        ),
-        pytest.param(
-            a_job(workers=4), [failed(2), failed(0)], {0: 1, 2: 2}, id="by index"
-        ),
-        pytest.param(counted(3), [failed(0, failure=3)], {}, id="numbered before"),
-        pytest.param(a_job(workers=4), [EVICTED], {}, id="evicted"),
-        pytest.param(
-            a_job(workers=4), [failed(0, terminating=True)], {}, id="it was told to go"
-        ),
-        pytest.param(a_job(workers=4), [failed(4)], {}, id="not asked for any more"),
-        pytest.param(
-            a_job(workers=4, policy={"backoffLimit": 1}),
-            [failed(0), failed(1), failed(2), failed(3)],
-            {0: 1, 1: 2},
-            id="as many as end the job",
-        ),
-        pytest.param(
-            counted(2, policy={"backoffLimit": 1}), [failed(0)], {}, id="ended by now"
-        ),
-    ],
-)
+@cases("job, pods, expected", {
+    "nobody failed": (a_job(workers=4), [a_worker(0)], {}),
+    "the first": (a_job(workers=4), [failed(2)], {2: 1}),
+    "after those recorded": (counted(3), [failed(2)], {2: 4}),
+    "after those seen": (counted(1), [failed(0, failure=3), failed(2)], {2: 4}),
+    "but for those that go": (counted(1), [failed(0, failure=3, terminating=True),
+        failed(2)], {2: 2}),
+    "by index": (a_job(workers=4), [failed(2), failed(0)], {0: 1, 2: 2}),
+    "numbered before": (counted(3), [failed(0, failure=3)], {}),
+    "evicted": (a_job(workers=4), [EVICTED], {}),
+    "it was told to go": (a_job(workers=4), [failed(0, terminating=True)], {}),
+    "not asked for any more": (a_job(workers=4), [failed(4)], {}),
+    "as many as end the job": (a_job(workers=4, policy={"backoffLimit": 1}), [failed(0),
+        failed(1), failed(2), failed(3)], {0: 1, 1: 2}),
+    "ended by now": (counted(2, policy={"backoffLimit": 1}), [failed(0)], {}),
+})  # fmt: skip
 def test_a_failure_gets_the_next_number(
     job: MPIJob, pods: list[Pod], expected: dict[int, int]
 ) -> None:
@@ -72,19 +53,14 @@ def test_a_failure_gets_the_next_number(
 
 
 @pytest.mark.rule("B4.9")
-@pytest.mark.parametrize(
-    ("job", "pods", "expected"),
-    [
-        pytest.param(a_job(), [], 0, id="nothing"),
-        pytest.param(counted(2), [], 2, id="recorded"),
-        pytest.param(counted(2), [failed(0, failure=5)], 5, id="seen"),
-        pytest.param(counted(7), [failed(0, failure=5)], 7, id="the larger"),
-        pytest.param(counted(2), [failed(0)], 2, id="no number yet"),
-        pytest.param(
-            counted(2), [failed(0, failure=5, terminating=True)], 2, id="on its way out"
-        ),
-    ],
-)
+@cases("job, pods, expected", {
+    "nothing": (a_job(), [], 0),
+    "recorded": (counted(2), [], 2),
+    "seen": (counted(2), [failed(0, failure=5)], 5),
+    "the larger": (counted(7), [failed(0, failure=5)], 7),
+    "no number yet": (counted(2), [failed(0)], 2),
+    "on its way out": (counted(2), [failed(0, failure=5, terminating=True)], 2),
+})  # fmt: skip
 def test_the_count_is_the_largest_number(
     job: MPIJob, pods: list[Pod], expected: int
 ) -> None:
@@ -92,20 +68,17 @@ def test_the_count_is_the_largest_number(
 
 
 @pytest.mark.rule("B2.6")
-@pytest.mark.parametrize(
-    ("pod", "is_fatal"),
-    [
-        pytest.param(failed(0, 1, failure=1), True, id="1"),
-        pytest.param(failed(0, 127, failure=1), True, id="127"),
-        pytest.param(failed(0, 128, failure=1), False, id="128"),
-        pytest.param(failed(0, 255, failure=1), False, id="255"),
-        pytest.param(failed(0, 0, failure=1), False, id="0"),
-        pytest.param(failed(0, 1), False, id="no number yet"),
-        pytest.param(failed(0, 1, failure=1, reason="Evicted"), False, id="evicted"),
-        pytest.param(failed(0, 1, failure=1, terminating=True), False, id="told to go"),
-        pytest.param(failed(0, failure=1, ended=()), False, id="no exit code"),
-    ],
-)
+@cases("pod, is_fatal", {
+    "1": (failed(0, 1, failure=1), True),
+    "127": (failed(0, 127, failure=1), True),
+    "128": (failed(0, 128, failure=1), False),
+    "255": (failed(0, 255, failure=1), False),
+    "0": (failed(0, 0, failure=1), False),
+    "no number yet": (failed(0, 1), False),
+    "evicted": (failed(0, 1, failure=1, reason="Evicted"), False),
+    "told to go": (failed(0, 1, failure=1, terminating=True), False),
+    "no exit code": (failed(0, failure=1, ended=()), False),
+})  # fmt: skip
 def test_an_error_of_the_programs_own_is_fatal(pod: Pod, *, is_fatal: bool) -> None:
     assert fatal(the_case(a_job(**EXIT_CODE), pod)) == (pod if is_fatal else None)
 
@@ -126,23 +99,18 @@ def test_the_first_fatal_worker_by_index_is_named() -> None:
 
 
 @pytest.mark.rule("B5.3")
-@pytest.mark.parametrize(
-    ("pods", "now", "later"),
-    [
-        pytest.param([failed(0)], [], None, id="not counted yet"),
-        pytest.param([failed(0, failure=1)], [0], None, id="counted"),
-        pytest.param([EVICTED], [0], None, id="evicted"),
-        pytest.param([failed(0, failure=1, terminating=True)], [], None, id="going"),
-        pytest.param([failed(9, failure=1)], [], None, id="not asked for"),
-        pytest.param([a_worker(0, "Succeeded")], [], None, id="ended well"),
-        pytest.param([quick(end=-4.9)], [], at(0.1), id="too soon"),
-        pytest.param([quick(end=-5)], [0], None, id="just now"),
-        pytest.param(
-            [quick(0, -1), quick(1, -3), quick(2, -9)], [2], at(2), id="the next one"
-        ),
-        pytest.param([quick(0, -1, reason="Evicted")], [], at(4), id="evicted at once"),
-    ],
-)
+@cases("pods, now, later", {
+    "not counted yet": ([failed(0)], [], None),
+    "counted": ([failed(0, failure=1)], [0], None),
+    "evicted": ([EVICTED], [0], None),
+    "going": ([failed(0, failure=1, terminating=True)], [], None),
+    "not asked for": ([failed(9, failure=1)], [], None),
+    "ended well": ([a_worker(0, "Succeeded")], [], None),
+    "too soon": ([quick(end=-4.9)], [], at(0.1)),
+    "just now": ([quick(end=-5)], [0], None),
+    "the next one": ([quick(0, -1), quick(1, -3), quick(2, -9)], [2], at(2)),
+    "evicted at once": ([quick(0, -1, reason="Evicted")], [], at(4)),
+})  # fmt: skip
 def test_a_failed_worker_is_replaced_in_time(
     pods: list[Pod], now: list[int], later: datetime | None
 ) -> None:

@@ -12,6 +12,8 @@ from attrs import evolve
 from mpijob.job import MPIJob
 from mpijob.names import Child
 from mpijob.observed import Refusal
+from mpijob.report import report
+from mpijob.stage import standing_of
 from mpijob.status import JobStatus, ReplicaStatus
 from tests.builders import (
     RUNNING,
@@ -30,8 +32,10 @@ from tests.builders import (
     a_worker,
     answer,
     at,
+    cases,
     failed,
     summary,
+    the_case,
     world,
 )
 
@@ -60,48 +64,25 @@ WAITED = a_condition("Running", "False", "MPIJobNotRunning")
 
 
 @pytest.mark.rule("B4.1", "B4.2")
-@pytest.mark.parametrize(
-    ("old", "found", "expected"),
-    [
-        pytest.param(JobStatus(), (), CREATED, id="the first write"),
-        pytest.param(JobStatus(), BUSY, CREATED | RUNS, id="all run at once"),
-        pytest.param(STARTED, BUSY[1:], CREATED, id="it never ran"),
-        pytest.param(STARTED, BUSY, CREATED | RUNS, id="all run"),
-        pytest.param(RUNNING, BUSY[1:], CREATED | NOT_RUNNING, id="a worker is lost"),
-        pytest.param(RUNNING, BUSY[:2], CREATED | NOT_RUNNING, id="the launcher is"),
-        pytest.param(
-            a_status("Created", WAITED, start_time=at(-60)),
-            BUSY,
-            CREATED | RUNS,
-            id="it runs again",
-        ),
-        pytest.param(
-            a_status("Created", WAS_SUSPENDED, start_time=at(-60)),
-            BUSY[1:],
-            CREATED | {"Running": "False MPIJobSuspended"},
-            id="not yet after a suspension",
-        ),
-        pytest.param(
-            a_status("Created", WAS_SUSPENDED, start_time=at(-60)),
-            BUSY,
-            CREATED | RUNS,
-            id="again after a suspension",
-        ),
-        pytest.param(
-            a_status("Created", "Suspended", WAS_SUSPENDED),
-            (),
-            CREATED
-            | {"Suspended": "False MPIJobResumed", "Running": "False MPIJobSuspended"},
-            id="resumed",
-        ),
-        pytest.param(
-            a_status("Created", a_condition("Suspended", "False", "MPIJobResumed")),
-            (),
-            CREATED | {"Suspended": "False MPIJobResumed"},
-            id="resumed before",
-        ),
-    ],
-)
+@cases("old, found, expected", {
+    "the first write": (JobStatus(), (), CREATED),
+    "all run at once": (JobStatus(), BUSY, CREATED | RUNS),
+    "it never ran": (STARTED, BUSY[1:], CREATED),
+    "all run": (STARTED, BUSY, CREATED | RUNS),
+    "a worker is lost": (RUNNING, BUSY[1:], CREATED | NOT_RUNNING),
+    "the launcher is": (RUNNING, BUSY[:2], CREATED | NOT_RUNNING),
+    "it runs again": (a_status("Created", WAITED, start_time=at(-60)), BUSY,
+        CREATED | RUNS),
+    "not yet after a suspension": (a_status("Created", WAS_SUSPENDED,
+        start_time=at(-60)), BUSY[1:], CREATED | {"Running": "False MPIJobSuspended"}),
+    "again after a suspension": (a_status("Created", WAS_SUSPENDED, start_time=at(-60)),
+        BUSY, CREATED | RUNS),
+    "resumed": (a_status("Created", "Suspended", WAS_SUSPENDED), (),
+        CREATED | {"Suspended": "False MPIJobResumed",
+        "Running": "False MPIJobSuspended"}),
+    "resumed before": (a_status("Created", a_condition("Suspended", "False",
+        "MPIJobResumed")), (), CREATED | {"Suspended": "False MPIJobResumed"}),
+})  # fmt: skip
 def test_running_follows_the_pods(
     old: JobStatus, found: tuple[Sighting, ...], expected: dict[str, str]
 ) -> None:
@@ -109,14 +90,11 @@ def test_running_follows_the_pods(
 
 
 @pytest.mark.rule("B4.1")
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        (BUSY[:2], "the launcher"),
-        (BUSY[1:], "every worker"),
-        ((), "the launcher and every worker"),
-    ],
-)
+@pytest.mark.parametrize(("found", "words"), [
+    (BUSY[:2], "the launcher"),
+    (BUSY[1:], "every worker"),
+    ((), "the launcher and every worker"),
+])  # fmt: skip
 def test_not_running_says_what_is_missing(
     found: tuple[Sighting, ...], words: str
 ) -> None:
@@ -141,48 +119,19 @@ def test_each_condition_says_a_sentence() -> None:
 
 
 @pytest.mark.rule("B4.1", "B4.6", "B6.1")
-@pytest.mark.parametrize(
-    ("old", "found", "expected", "started"),
-    [
-        pytest.param(JobStatus(), (), CREATED | IS_SUSPENDED, False, id="from birth"),
-        pytest.param(
-            RUNNING,
-            BUSY,
-            CREATED
-            | {"Running": "False MPIJobSuspended", "Suspended": "True MPIJobSuspended"},
-            True,
-            id="while it runs",
-        ),
-        pytest.param(
-            STARTED,
-            BUSY,
-            CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"},
-            True,
-            id="before it ran",
-        ),
-        pytest.param(
-            STOPPING,
-            (failed(0),),
-            CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"},
-            True,
-            id="a pod is left",
-        ),
-        pytest.param(
-            STOPPING,
-            (a_launcher(terminating=True),),
-            CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"},
-            True,
-            id="the launcher Job is left",
-        ),
-        pytest.param(
-            STOPPING,
-            (a_thing("Secret"),),
-            CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"},
-            False,
-            id="nothing is left",
-        ),
-    ],
-)
+@cases("old, found, expected, started", {
+    "from birth": (JobStatus(), (), CREATED | IS_SUSPENDED, False),
+    "while it runs": (RUNNING, BUSY, CREATED | {"Running": "False MPIJobSuspended",
+        "Suspended": "True MPIJobSuspended"}, True),
+    "before it ran": (STARTED, BUSY,
+        CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"}, True),
+    "a pod is left": (STOPPING, (failed(0),),
+        CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"}, True),
+    "the launcher Job is left": (STOPPING, (a_launcher(terminating=True),),
+        CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"}, True),
+    "nothing is left": (STOPPING, (a_thing("Secret"),),
+        CREATED | IS_SUSPENDED | {"Running": "False MPIJobSuspended"}, False),
+})  # fmt: skip
 def test_a_suspension_keeps_start_time_until_nothing_is_left(
     old: JobStatus,
     found: tuple[Sighting, ...],
@@ -223,36 +172,15 @@ def test_a_job_under_way_keeps_its_start_and_its_counts() -> None:
 
 
 @pytest.mark.rule("B4.5")
-@pytest.mark.parametrize(
-    ("job", "found", "active"),
-    [
-        pytest.param(a_job(workers=3, status=STARTED), BUSY, 4, id="starting"),
-        pytest.param(
-            a_job(
-                workers=3, status=STARTED, launcherCreationPolicy="WaitForWorkersReady"
-            ),
-            (),
-            4,
-            id="waiting for workers",
-        ),
-        pytest.param(
-            a_job(workers=3, status=STARTED, slotsPerWorker=-1),
-            BUSY,
-            2,
-            id="unreadable",
-        ),
-        pytest.param(
-            a_job(workers=3, status=STARTED, policy=SUSPEND), BUSY, 2, id="suspended"
-        ),
-        pytest.param(
-            a_job(workers=3, status=STARTED),
-            (a_worker(0), a_launcher("Failed")),
-            1,
-            id="ended",
-        ),
-        pytest.param(a_job(workers=3, policy=SUSPEND), (), 0, id="never started"),
-    ],
-)
+@cases("job, found, active", {
+    "starting": (a_job(workers=3, status=STARTED), BUSY, 4),
+    "waiting for workers": (a_job(workers=3, status=STARTED,
+        launcherCreationPolicy="WaitForWorkersReady"), (), 4),
+    "unreadable": (a_job(workers=3, status=STARTED, slotsPerWorker=-1), BUSY, 2),
+    "suspended": (a_job(workers=3, status=STARTED, policy=SUSPEND), BUSY, 2),
+    "ended": (a_job(workers=3, status=STARTED), (a_worker(0), a_launcher("Failed")), 1),
+    "never started": (a_job(workers=3, policy=SUSPEND), (), 0),
+})  # fmt: skip
 def test_active_has_what_is_meant_only_while_something_is(
     job: MPIJob, found: tuple[Sighting, ...], active: int
 ) -> None:
@@ -267,41 +195,20 @@ BLOCKED = a_condition("Blocked", reason="Forbidden")
 
 
 @pytest.mark.rule("B4.1", "B1.7", "B8.1")
-@pytest.mark.parametrize(
-    ("job", "found", "expected"),
-    [
-        pytest.param(a_job(), (), None, id="never blocked"),
-        pytest.param(a_job(), (THEIRS_TOO,), "True ErrResourceExists", id="foreign"),
-        pytest.param(a_job(), (NO_POD,), "True Forbidden", id="refused"),
-        pytest.param(
-            a_job(), (NO_POD, THEIRS_TOO), "True ErrResourceExists", id="both"
-        ),
-        pytest.param(
-            a_job(status=STARTED, slotsPerWorker=-1), (), "True InvalidSpec", id="edit"
-        ),
-        pytest.param(
-            a_job(status=STOPPING, slotsPerWorker=-1, policy=SUSPEND),
-            (),
-            "True InvalidSpec",
-            id="edit while suspended",
-        ),
-        pytest.param(
-            a_job(status=a_status("Created", BLOCKED)), (), "False Unblocked", id="gone"
-        ),
-        pytest.param(
-            a_job(status=a_status("Created", BLOCKED)),
-            (a_launcher("Failed"), THEIRS_TOO),
-            "False Unblocked",
-            id="the job ended",
-        ),
-        pytest.param(
-            a_job(status=a_status(a_condition("Blocked", "False", "Unblocked"))),
-            (),
-            "False Unblocked",
-            id="gone before",
-        ),
-    ],
-)
+@cases("job, found, expected", {
+    "never blocked": (a_job(), (), None),
+    "foreign": (a_job(), (THEIRS_TOO,), "True ErrResourceExists"),
+    "refused": (a_job(), (NO_POD,), "True Forbidden"),
+    "both": (a_job(), (NO_POD, THEIRS_TOO), "True ErrResourceExists"),
+    "edit": (a_job(status=STARTED, slotsPerWorker=-1), (), "True InvalidSpec"),
+    "edit while suspended": (a_job(status=STOPPING, slotsPerWorker=-1, policy=SUSPEND),
+        (), "True InvalidSpec"),
+    "gone": (a_job(status=a_status("Created", BLOCKED)), (), "False Unblocked"),
+    "the job ended": (a_job(status=a_status("Created", BLOCKED)), (a_launcher("Failed"),
+        THEIRS_TOO), "False Unblocked"),
+    "gone before": (a_job(status=a_status(a_condition("Blocked", "False",
+        "Unblocked"))), (), "False Unblocked"),
+})  # fmt: skip
 def test_blocked_is_true_while_something_is_in_the_way(
     job: MPIJob, found: tuple[Sighting, ...], expected: str | None
 ) -> None:
@@ -335,20 +242,17 @@ def test_the_generation_is_recorded_where_the_crd_has_it(
 
 
 @pytest.mark.rule("B4.4", "B5.8")
-@pytest.mark.parametrize(
-    ("job", "found"),
-    [
-        pytest.param(a_job(), (), id="starting"),
-        pytest.param(a_job(), BUSY, id="running"),
-        pytest.param(a_job(), (a_worker(0), a_launcher("Complete")), id="succeeded"),
-        pytest.param(a_job(), (a_launcher("Failed"),), id="failed"),
-        pytest.param(a_job(policy=SUSPEND), (), id="suspended"),
-        pytest.param(a_job(policy=SUSPEND, status=RUNNING), BUSY, id="stopping"),
-        pytest.param(a_job(), (THEIRS_TOO, NO_POD), id="blocked"),
-        pytest.param(a_job(slotsPerWorker=-1), (), id="invalid"),
-        pytest.param(a_job(status=RUNNING, slotsPerWorker=-1), BUSY, id="held"),
-    ],
-)
+@cases("job, found", {
+    "starting": (a_job(), ()),
+    "running": (a_job(), BUSY),
+    "succeeded": (a_job(), (a_worker(0), a_launcher("Complete"))),
+    "failed": (a_job(), (a_launcher("Failed"),)),
+    "suspended": (a_job(policy=SUSPEND), ()),
+    "stopping": (a_job(policy=SUSPEND, status=RUNNING), BUSY),
+    "blocked": (a_job(), (THEIRS_TOO, NO_POD)),
+    "invalid": (a_job(slotsPerWorker=-1), ()),
+    "held": (a_job(status=RUNNING, slotsPerWorker=-1), BUSY),
+})  # fmt: skip
 def test_a_second_look_at_the_same_has_no_news(
     job: MPIJob, found: tuple[Sighting, ...]
 ) -> None:
@@ -359,13 +263,11 @@ def test_a_second_look_at_the_same_has_no_news(
 
 
 @pytest.mark.rule("B5.8")
-@pytest.mark.parametrize(
-    "job",
-    [
-        a_job(policy={"managedBy": "x"}, status=RUNNING),
-        a_job(metadata={"deletionTimestamp": "x"}, status=RUNNING),
-    ],
-    ids=["managed elsewhere", "being deleted"],
-)
+@pytest.mark.parametrize("job", [
+    a_job(policy={"managedBy": "x"}, status=RUNNING),
+    a_job(metadata={"deletionTimestamp": "x"}, status=RUNNING),
+], ids=["managed elsewhere", "being deleted"])  # fmt: skip
 def test_the_status_of_a_job_that_is_left_alone_is_left_alone(job: MPIJob) -> None:
     assert status(job, a_launcher("Complete")) is job.status
+    case = the_case(job, a_launcher("Complete"))
+    assert report(case, standing_of(case), ()) is job.status

@@ -14,6 +14,7 @@ from tests.builders import (
     a_status,
     a_worker,
     at,
+    cases,
     summary,
 )
 from tests.test_report import (
@@ -27,24 +28,16 @@ from tests.test_report import (
 
 
 @pytest.mark.rule("B4.1", "B4.2", "B4.6")
-@pytest.mark.parametrize(
-    ("old", "expected"),
-    [
-        pytest.param(JobStatus(), CREATED | SUCCEEDED, id="it was never seen"),
-        pytest.param(STARTED, CREATED | SUCCEEDED | NOT_RUNNING, id="it never ran"),
-        pytest.param(RUNNING, CREATED | NOT_RUNNING | SUCCEEDED, id="it ran"),
-        pytest.param(
-            a_status("Created", WAS_SUSPENDED, start_time=at(-60)),
-            CREATED | {"Running": "False MPIJobSuspended"} | SUCCEEDED,
-            id="it was resumed, and never ran",
-        ),
-        pytest.param(
-            a_status("Created", "Suspended", start_time=at(-60)),
-            CREATED | {"Suspended": "True"} | SUCCEEDED | NOT_RUNNING,
-            id="it was being suspended",
-        ),
-    ],
-)
+@cases("old, expected", {
+    "it was never seen": (JobStatus(), CREATED | SUCCEEDED),
+    "it never ran": (STARTED, CREATED | SUCCEEDED | NOT_RUNNING),
+    "it ran": (RUNNING, CREATED | NOT_RUNNING | SUCCEEDED),
+    "it was resumed, and never ran": (a_status("Created", WAS_SUSPENDED,
+        start_time=at(-60)),
+        CREATED | {"Running": "False MPIJobSuspended"} | SUCCEEDED),
+    "it was being suspended": (a_status("Created", "Suspended", start_time=at(-60)),
+        CREATED | {"Suspended": "True"} | SUCCEEDED | NOT_RUNNING),
+})  # fmt: skip
 def test_an_end_takes_running_back(old: JobStatus, expected: dict[str, str]) -> None:
     new = status(a_job(status=old), a_launcher("Complete", completion_time=at(-5)))
     assert summary(new) == expected
@@ -92,14 +85,10 @@ def test_a_verdict_is_final(type_: str) -> None:
 
 
 @pytest.mark.rule("B4.6")
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        (a_condition("Failed"), at(-60)),
-        (Condition("Failed", "True"), at(0)),
-    ],
-    ids=["its condition's time", "now"],
-)
+@pytest.mark.parametrize(("told", "expected"), [
+    (a_condition("Failed"), at(-60)),
+    (Condition("Failed", "True"), at(0)),
+], ids=["its condition's time", "now"])  # fmt: skip
 def test_a_verdict_of_mpi_operator_gets_its_completion_time(
     told: Condition, expected: object
 ) -> None:

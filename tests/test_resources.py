@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mpijob.resources import limits, pod_request
+from tests.builders import cases
 
 
 def requests(**amounts: object) -> dict[str, Any]:
@@ -24,144 +25,54 @@ SIDECAR = {"restartPolicy": "Always"}
 
 
 @pytest.mark.rule("B7.3")
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        pytest.param({}, {}, id="nothing"),
-        pytest.param({"containers": [NONE]}, {}, id="no resources"),
-        pytest.param(
-            {"containers": [requests(cpu="1"), requests(cpu="500m", memory="1Gi")]},
-            {"cpu": "1500m", "memory": "1Gi"},
-            id="containers add up",
-        ),
-        pytest.param(
-            {"containers": [at_most(cpu=2)]}, {"cpu": "2"}, id="requests from limits"
-        ),
-        pytest.param(
-            {
-                "containers": [
-                    {"resources": {"limits": {"cpu": 4}, "requests": {"cpu": 1}}}
-                ]
-            },
-            {"cpu": "1"},
-            id="requests before limits",
-        ),
-        pytest.param(
-            {"containers": [requests(cpu=1)], "initContainers": [requests(cpu=3)]},
-            {"cpu": "3"},
-            id="a larger init container",
-        ),
-        pytest.param(
-            {
-                "containers": [requests(cpu=2)],
-                "initContainers": [requests(cpu=1), requests(cpu=1, memory="1Gi")],
-            },
-            {"cpu": "2", "memory": "1Gi"},
-            id="init containers one after the other",
-        ),
-        pytest.param(
-            {
-                "containers": [requests(cpu=1)],
-                "initContainers": [{**SIDECAR, **requests(cpu=1)}],
-            },
-            {"cpu": "2"},
-            id="a sidecar runs beside",
-        ),
-        pytest.param(
-            {
-                "containers": [requests(cpu=1)],
-                "initContainers": [
-                    {**SIDECAR, **requests(cpu=1)},
-                    requests(cpu=4),
-                    {**SIDECAR, **requests(cpu=2)},
-                ],
-            },
-            {"cpu": "5"},
-            id="an init container after one sidecar",
-        ),
-        pytest.param(
-            {
-                "containers": [requests(cpu=1)],
-                "initContainers": [
-                    {**SIDECAR, **requests(cpu=2)},
-                    {**SIDECAR, **requests(cpu=2)},
-                ],
-            },
-            {"cpu": "5"},
-            id="two sidecars and a container",
-        ),
-        pytest.param(
-            {"containers": [requests(cpu=1)], **requests(cpu=8)},
-            {"cpu": "8"},
-            id="the pod's own requests",
-        ),
-        pytest.param(
-            {"containers": [requests(cpu=1, memory="1Gi")], **requests(cpu=8)},
-            {"cpu": "8", "memory": "1Gi"},
-            id="the pod's own, name by name",
-        ),
-        pytest.param(
-            {"containers": [requests(cpu=1)], **at_most(cpu=8, memory="2Gi")},
-            {"cpu": "1", "memory": "2Gi"},
-            id="the pod's limit where no container asks",
-        ),
-        pytest.param(
-            {
-                "containers": [requests(cpu=1)],
-                "resources": {"limits": {"cpu": 8}, "requests": {"cpu": 2}},
-            },
-            {"cpu": "2"},
-            id="the pod's request before its limit",
-        ),
-        pytest.param(
-            {
-                "containers": [requests(cpu=1)],
-                "overhead": {"cpu": "250m", "memory": "120Mi"},
-            },
-            {"cpu": "1250m", "memory": "120Mi"},
-            id="overhead on top",
-        ),
-        pytest.param(
-            {
-                "containers": [requests(cpu=1)],
-                **requests(cpu=8),
-                "overhead": {"cpu": 1},
-            },
-            {"cpu": "9"},
-            id="overhead on top of the pod's own",
-        ),
-        pytest.param(
-            {"containers": ["x", {"resources": 1}, requests(cpu="much")]},
-            {},
-            id="garbage counts nothing",
-        ),
-    ],
-)
+@cases("spec, expected", {
+    "nothing": ({}, {}),
+    "no resources": ({"containers": [NONE]}, {}),
+    "containers add up": ({"containers": [requests(cpu="1"), requests(cpu="500m",
+        memory="1Gi")]}, {"cpu": "1500m", "memory": "1Gi"}),
+    "requests from limits": ({"containers": [at_most(cpu=2)]}, {"cpu": "2"}),
+    "requests before limits": ({"containers": [{"resources": {"limits": {"cpu": 4},
+        "requests": {"cpu": 1}}}]}, {"cpu": "1"}),
+    "a larger init container": ({"containers": [requests(cpu=1)],
+        "initContainers": [requests(cpu=3)]}, {"cpu": "3"}),
+    "init containers one after the other": ({"containers": [requests(cpu=2)],
+        "initContainers": [requests(cpu=1), requests(cpu=1, memory="1Gi")]},
+        {"cpu": "2", "memory": "1Gi"}),
+    "a sidecar runs beside": ({"containers": [requests(cpu=1)],
+        "initContainers": [{**SIDECAR, **requests(cpu=1)}]}, {"cpu": "2"}),
+    "an init container after one sidecar": ({"containers": [requests(cpu=1)],
+        "initContainers": [{**SIDECAR, **requests(cpu=1)}, requests(cpu=4), {**SIDECAR,
+        **requests(cpu=2)}]}, {"cpu": "5"}),
+    "two sidecars and a container": ({"containers": [requests(cpu=1)],
+        "initContainers": [{**SIDECAR, **requests(cpu=2)}, {**SIDECAR,
+        **requests(cpu=2)}]}, {"cpu": "5"}),
+    "the pod's own requests": ({"containers": [requests(cpu=1)], **requests(cpu=8)},
+        {"cpu": "8"}),
+    "the pod's own, name by name": ({"containers": [requests(cpu=1, memory="1Gi")],
+        **requests(cpu=8)}, {"cpu": "8", "memory": "1Gi"}),
+    "the pod's limit where no container asks": ({"containers": [requests(cpu=1)],
+        **at_most(cpu=8, memory="2Gi")}, {"cpu": "1", "memory": "2Gi"}),
+    "the pod's request before its limit": ({"containers": [requests(cpu=1)],
+        "resources": {"limits": {"cpu": 8}, "requests": {"cpu": 2}}}, {"cpu": "2"}),
+    "overhead on top": ({"containers": [requests(cpu=1)], "overhead": {"cpu": "250m",
+        "memory": "120Mi"}}, {"cpu": "1250m", "memory": "120Mi"}),
+    "overhead on top of the pod's own": ({"containers": [requests(cpu=1)],
+        **requests(cpu=8), "overhead": {"cpu": 1}}, {"cpu": "9"}),
+    "garbage counts nothing": ({"containers": ["x", {"resources": 1},
+        requests(cpu="much")]}, {}),
+})  # fmt: skip
 def test_a_pod_asks_for(spec: dict[str, Any], expected: dict[str, str]) -> None:
     asked = pod_request(spec)
     assert {name: str(quantity) for name, quantity in asked.items()} == expected
 
 
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        pytest.param({}, {}, id="no container"),
-        pytest.param(
-            {"containers": [requests(gpu=1), at_most(gpu=8)]},
-            {"gpu": 1},
-            id="the first container alone",
-        ),
-        pytest.param(
-            {
-                "containers": [
-                    {"resources": {"limits": {"a": 4}, "requests": {"a": 1, "b": 2}}}
-                ]
-            },
-            {"a": 4, "b": 2},
-            id="limits first",
-        ),
-    ],
-)
+@cases("spec, expected", {
+    "no container": ({}, {}),
+    "the first container alone": ({"containers": [requests(gpu=1), at_most(gpu=8)]},
+        {"gpu": 1}),
+    "limits first": ({"containers": [{"resources": {"limits": {"a": 4},
+        "requests": {"a": 1, "b": 2}}}]}, {"a": 4, "b": 2}),
+})  # fmt: skip
 def test_what_the_main_container_may_use(
     spec: dict[str, Any], expected: dict[str, Any]
 ) -> None:

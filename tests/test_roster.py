@@ -16,6 +16,7 @@ from tests.builders import (
     a_thing,
     a_worker,
     at,
+    cases,
     seen,
 )
 
@@ -92,36 +93,19 @@ FORMER = Owner("Job", "pi-launcher", "former")
 
 
 @pytest.mark.rule("B5.2", "B6.1")
-@pytest.mark.parametrize(
-    ("pod", "job_is_there", "ours"),
-    [
-        pytest.param(a_launcher_pod(), True, True, id="of this Job"),
-        pytest.param(
-            a_launcher_pod(created=at(-9)), True, True, id="of this Job, old clock"
-        ),
-        pytest.param(a_launcher_pod(owner=FORMER), True, True, id="of a Job before"),
-        pytest.param(a_launcher_pod(), False, True, id="of a Job that is gone"),
-        pytest.param(
-            a_launcher_pod(created=at(0)), False, True, id="as old as the MPIJob"
-        ),
-        pytest.param(
-            a_launcher_pod(created=at(-1)), False, False, id="older than the MPIJob"
-        ),
-        pytest.param(a_launcher_pod(owner=THEIRS), True, False, id="of another kind"),
-        pytest.param(
-            a_launcher_pod(owner=Owner("Job", "other", "launcher")),
-            True,
-            False,
-            id="of another Job",
-        ),
-        pytest.param(
-            a_launcher_pod(owner=Owner("Pod", "pi-launcher", "launcher")),
-            True,
-            False,
-            id="of no Job",
-        ),
-    ],
-)
+@cases("pod, job_is_there, ours", {
+    "of this Job": (a_launcher_pod(), True, True),
+    "of this Job, old clock": (a_launcher_pod(created=at(-9)), True, True),
+    "of a Job before": (a_launcher_pod(owner=FORMER), True, True),
+    "of a Job that is gone": (a_launcher_pod(), False, True),
+    "as old as the MPIJob": (a_launcher_pod(created=at(0)), False, True),
+    "older than the MPIJob": (a_launcher_pod(created=at(-1)), False, False),
+    "of another kind": (a_launcher_pod(owner=THEIRS), True, False),
+    "of another Job": (a_launcher_pod(owner=Owner("Job", "other", "launcher")), True,
+        False),
+    "of no Job": (a_launcher_pod(owner=Owner("Pod", "pi-launcher", "launcher")), True,
+        False),
+})  # fmt: skip
 def test_a_launcher_pod_is_known_by_its_job(
     pod: Pod, *, job_is_there: bool, ours: bool
 ) -> None:
@@ -156,18 +140,15 @@ def test_a_name_that_we_have_is_not_taken() -> None:
 
 
 @pytest.mark.rule("B6.1")
-@pytest.mark.parametrize(
-    ("found", "empty"),
-    [
-        ((), True),
-        ((a_thing("Service"), a_thing("PodGroup")), True),
-        ((a_worker(0, owner=THEIRS),), True),
-        ((a_worker(0, "Succeeded"),), False),
-        ((evolve(a_worker(0), name="x"),), False),
-        ((a_launcher("Complete"),), False),
-        ((a_launcher_pod("Failed"),), False),
-    ],
-)
+@pytest.mark.parametrize(("found", "empty"), [
+    ((), True),
+    ((a_thing("Service"), a_thing("PodGroup")), True),
+    ((a_worker(0, owner=THEIRS),), True),
+    ((a_worker(0, "Succeeded"),), False),
+    ((evolve(a_worker(0), name="x"),), False),
+    ((a_launcher("Complete"),), False),
+    ((a_launcher_pod("Failed"),), False),
+])  # fmt: skip
 def test_nothing_is_left_when_no_pod_and_no_launcher_is(
     found: tuple[Sighting, ...], *, empty: bool
 ) -> None:

@@ -18,7 +18,7 @@ from mpijob.observed import (
     Unreadable,
 )
 from mpijob.sightings import launcher_job, observed, owner, pod, thing, unreadable
-from tests.builders import OURS, a_job, at
+from tests.builders import OURS, a_job, at, cases
 
 CONTROLLER = {"kind": "MPIJob", "name": "pi", "uid": "job", "controller": True}
 
@@ -49,23 +49,20 @@ TERMINATED = {
     "finishedAt": "2030-01-01T12:00:05Z",
 }
 DONE = {"exitCode": 0}
+# fmt: off
 STATUS: dict[str, Any] = {
     "phase": "Failed",
     "reason": "Evicted",
     "message": "no memory",
     "startTime": "2030-01-01T12:00:01Z",
-    "conditions": [
-        {"type": "Ready", "status": "True"},
-        {"type": "DisruptionTarget", "status": "True"},
-    ],
-    "initContainerStatuses": [
-        {"name": "mpi", "state": {"terminated": {"exitCode": 0}}}
-    ],
-    "containerStatuses": [
-        {"name": "log", "state": {"running": {}}},
-        {"name": "mpi", "state": {"terminated": TERMINATED}},
-    ],
+    "conditions": [{"type": "Ready", "status": "True"}, {"type": "DisruptionTarget",
+        "status": "True"}],
+    "initContainerStatuses": [{"name": "mpi",
+        "state": {"terminated": {"exitCode": 0}}}],
+    "containerStatuses": [{"name": "log", "state": {"running": {}}}, {"name": "mpi",
+        "state": {"terminated": TERMINATED}}],
 }
+# fmt: on
 SPEC: dict[str, Any] = {
     "nodeName": "n7",
     "containers": [{"name": "mpi"}, {"name": "log"}],
@@ -118,15 +115,12 @@ def test_how_containers_ended_matters_only_when_the_pod_failed() -> None:
 
 
 @pytest.mark.rule("B4.9")
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("0", 0),
-        ("12", 12),
-        ("123456789", 123456789),
-        *((text, None) for text in ("1234567890", "-1", "1.0", "", "x", "²")),
-    ],
-)
+@pytest.mark.parametrize(("text", "number"), [
+    ("0", 0),
+    ("12", 12),
+    ("123456789", 123456789),
+    *((text, None) for text in ("1234567890", "-1", "1.0", "", "x", "²")),
+])  # fmt: skip
 def test_the_number_of_a_failure_is_a_small_count(
     text: str, number: int | None
 ) -> None:
@@ -139,38 +133,17 @@ POD_GROUP = {"scheduling.x-k8s.io/pod-group": "pi"}
 
 
 @pytest.mark.rule("B7.7")
-@pytest.mark.parametrize(
-    ("labels", "annotations", "spec", "scheduler"),
-    [
-        pytest.param(JOB_NAME, {}, {"schedulerName": "x"}, "", id="no gang"),
-        pytest.param(
-            JOB_NAME,
-            {"scheduling.k8s.io/group-name": "pi"},
-            {},
-            "volcano",
-            id="volcano",
-        ),
-        pytest.param(
-            JOB_NAME,
-            {"scheduling.k8s.io/group-name": "other"},
-            {},
-            "",
-            id="another volcano group",
-        ),
-        pytest.param(
-            {**JOB_NAME, **POD_GROUP}, {}, {"schedulerName": "sp"}, "sp", id="plugins"
-        ),
-        pytest.param({**JOB_NAME, **POD_GROUP}, {}, {}, "", id="plugins without name"),
-        pytest.param(
-            JOB_NAME,
-            {},
-            {"schedulingGroup": {"podGroupName": "pi"}},
-            "kubernetes",
-            id="kubernetes",
-        ),
-        pytest.param(POD_GROUP, {}, {"schedulerName": "sp"}, "", id="no pod of a job"),
-    ],
-)
+@cases("labels, annotations, spec, scheduler", {
+    "no gang": (JOB_NAME, {}, {"schedulerName": "x"}, ""),
+    "volcano": (JOB_NAME, {"scheduling.k8s.io/group-name": "pi"}, {}, "volcano"),
+    "another volcano group": (JOB_NAME, {"scheduling.k8s.io/group-name": "other"}, {},
+        ""),
+    "plugins": ({**JOB_NAME, **POD_GROUP}, {}, {"schedulerName": "sp"}, "sp"),
+    "plugins without name": ({**JOB_NAME, **POD_GROUP}, {}, {}, ""),
+    "kubernetes": (JOB_NAME, {}, {"schedulingGroup": {"podGroupName": "pi"}},
+        "kubernetes"),
+    "no pod of a job": (POD_GROUP, {}, {"schedulerName": "sp"}, ""),
+})  # fmt: skip
 def test_a_pod_tells_which_gang_scheduler_it_was_made_for(
     labels: dict[str, Any],
     annotations: dict[str, Any],
@@ -261,18 +234,15 @@ def test_a_thing_is_read_with_what_we_applied() -> None:
 
 
 @pytest.mark.rule("B8.1")
-@pytest.mark.parametrize(
-    ("references", "expected"),
-    [
-        ([CONTROLLER], OURS),
-        ([{**CONTROLLER, "controller": False}], NOBODY),
-        ([{**CONTROLLER, "controller": "true"}], NOBODY),
-        ([{"controller": True, "uid": 7}], Owner()),
-        ([1, CONTROLLER], OURS),
-        ({}, NOBODY),
-        (None, NOBODY),
-    ],
-)
+@pytest.mark.parametrize(("references", "expected"), [
+    ([CONTROLLER], OURS),
+    ([{**CONTROLLER, "controller": False}], NOBODY),
+    ([{**CONTROLLER, "controller": "true"}], NOBODY),
+    ([{"controller": True, "uid": 7}], Owner()),
+    ([1, CONTROLLER], OURS),
+    ({}, NOBODY),
+    (None, NOBODY),
+])  # fmt: skip
 def test_the_owner_is_the_controller(references: object, expected: Owner) -> None:
     assert owner({"ownerReferences": references}) == expected
 
@@ -317,25 +287,22 @@ def test_the_children_of_a_job_are_found_in_any_order() -> None:
 
 
 @pytest.mark.rule("B8.4")
-@pytest.mark.parametrize(
-    "value",
-    [
-        an_object("Service", "other"),
-        an_object("Service", metadata={"namespace": "elsewhere"}),
-        an_object("Service", metadata={"namespace": None}),
-        an_object("ConfigMap"),
-        an_object("Secret", "pi-config"),
-        an_object("Job", "pi"),
-        an_object("PodGroup", "pi-config"),
-        an_object("Pod", "pi-2"),
-        an_object("Pod", "pi-worker-x"),
-        an_object("Pod", metadata={"name": 7, "labels": JOB_NAME}),
-        an_object("Deployment"),
-        {"kind": "Pod", "metadata": []},
-        {"kind": ["Pod"], "metadata": {"name": "pi", "namespace": "hpc"}},
-        {},
-    ],
-)
+@pytest.mark.parametrize("value", [
+    an_object("Service", "other"),
+    an_object("Service", metadata={"namespace": "elsewhere"}),
+    an_object("Service", metadata={"namespace": None}),
+    an_object("ConfigMap"),
+    an_object("Secret", "pi-config"),
+    an_object("Job", "pi"),
+    an_object("PodGroup", "pi-config"),
+    an_object("Pod", "pi-2"),
+    an_object("Pod", "pi-worker-x"),
+    an_object("Pod", metadata={"name": 7, "labels": JOB_NAME}),
+    an_object("Deployment"),
+    {"kind": "Pod", "metadata": []},
+    {"kind": ["Pod"], "metadata": {"name": "pi", "namespace": "hpc"}},
+    {},
+])  # fmt: skip
 def test_other_objects_are_passed_over(value: dict[str, Any]) -> None:
     assert observed([value], a_job()) == Observed()
 

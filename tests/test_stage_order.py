@@ -27,6 +27,7 @@ from tests.builders import (
     a_launcher,
     a_status,
     at,
+    cases,
     failed,
     the_case,
     world,
@@ -46,93 +47,47 @@ from tests.test_stage import (
     ttl,
 )
 
-# Both hold; the first decides, and without its half the second does.
+# Both are answered yes; the first decides.
+# fmt: off
 ORDER: dict[str, tuple[MPIJob, tuple[Sighting, ...], str]] = {
-    "another's, and deleted": (
-        a_job(policy={"managedBy": "x"}, metadata={"deletionTimestamp": "x"}),
-        (),
-        "managed_elsewhere",
-    ),
-    "deleted, and expired": (
-        evolve(ttl(0, FINISHED), terminating=True),
-        (),
-        "being_deleted",
-    ),
-    "succeeded before, and its Job failed": (
-        a_job(status=FINISHED),
-        (a_launcher("Failed"),),
-        "succeeded_before",
-    ),
-    "failed before, and its Job succeeded": (
-        a_job(status=LOST),
-        (a_launcher("Complete"),),
-        "failed_before",
-    ),
-    "finished, and to be suspended": (
-        a_job(policy=SUSPEND, status=FINISHED),
-        BUSY,
-        "succeeded_before",
-    ),
-    "failed, and to be suspended": (
-        a_job(policy=SUSPEND, status=LOST),
-        BUSY,
-        "failed_before",
-    ),
-    "succeeded, and failed": (
-        a_job(),
-        (a_launcher("Complete", "Failed"),),
-        "launcher_succeeded",
-    ),
-    "succeeded, and invalid": (
-        a_job(**INVALID),
-        (a_launcher("Complete"),),
-        "launcher_succeeded",
-    ),
-    "failed, and to be suspended too late": (
-        a_job(policy=SUSPEND, status=STARTED),
-        (a_launcher("Failed"),),
-        "launcher_failed",
-    ),
-    "succeeded, and suspended": (
-        a_job(policy=SUSPEND, status=STOPPING),
-        (a_launcher("Complete", "Suspended"),),
-        "launcher_succeeded",
-    ),
-    "never valid, and suspended": (
-        a_job(policy=SUSPEND, **INVALID),
-        (),
-        "never_valid",
-    ),
-    "suspended, and out of time": (
-        evolve(deadline(0, STOPPING)),
-        (),
-        "suspended",
-    ),
-    "stopping, and out of time": (
-        deadline(0, STOPPING),
-        (a_launcher(),),
-        "stopping",
-    ),
-    "suspended, and invalid since": (
-        a_job(policy=SUSPEND, status=STOPPING, **INVALID),
-        (),
-        "suspended",
-    ),
+    "another's, and deleted": (a_job(policy={"managedBy": "x"},
+        metadata={"deletionTimestamp": "x"}), (), "managed_elsewhere"),
+    "deleted, and expired": (evolve(ttl(0, FINISHED), terminating=True), (),
+        "being_deleted"),
+    "succeeded before, and its Job failed": (a_job(status=FINISHED),
+        (a_launcher("Failed"),), "succeeded_before"),
+    "failed before, and its Job succeeded": (a_job(status=LOST),
+        (a_launcher("Complete"),), "failed_before"),
+    "finished, and to be suspended": (a_job(policy=SUSPEND, status=FINISHED), BUSY,
+        "succeeded_before"),
+    "failed, and to be suspended": (a_job(policy=SUSPEND, status=LOST), BUSY,
+        "failed_before"),
+    "succeeded, and failed": (a_job(), (a_launcher("Complete", "Failed"),),
+        "launcher_succeeded"),
+    "succeeded, and invalid": (a_job(**INVALID), (a_launcher("Complete"),),
+        "launcher_succeeded"),
+    "failed, and to be suspended too late": (a_job(policy=SUSPEND, status=STARTED),
+        (a_launcher("Failed"),), "launcher_failed"),
+    "succeeded, and suspended": (a_job(policy=SUSPEND, status=STOPPING),
+        (a_launcher("Complete", "Suspended"),), "launcher_succeeded"),
+    "never valid, and suspended": (a_job(policy=SUSPEND, **INVALID), (), "never_valid"),
+    "suspended, and out of time": (evolve(deadline(0, STOPPING)), (), "suspended"),
+    "stopping, and out of time": (deadline(0, STOPPING), (a_launcher(),), "stopping"),
+    "suspended, and invalid since": (a_job(policy=SUSPEND, status=STOPPING, **INVALID),
+        (), "suspended"),
     "out of time, and invalid since": (deadline(60, **INVALID), (), "out_of_time"),
+    "invalid, and a worker's own error": (
+        a_job(status=STARTED, **INVALID, **EXIT_CODE), (failed(0, 3, failure=1),),
+        "unreadable"),
     "invalid, and too many failures": (lost(7, **INVALID), (), "unreadable"),
-    "a worker's error, and too many": (
-        lost(7, **EXIT_CODE),
-        (failed(0, 3, failure=7),),
-        "worker_failed",
-    ),
-    "too many failures, and refused": (
-        a_job(status=evolve(REFUSED, worker=ReplicaStatus(failed=7))),
-        (REFUSAL,),
-        "workers_failed",
-    ),
+    "a worker's error, and too many": (lost(7, **EXIT_CODE), (failed(0, 3, failure=7),),
+        "worker_failed"),
+    "too many failures, and refused": (a_job(status=evolve(REFUSED,
+        worker=ReplicaStatus(failed=7))), (REFUSAL,), "workers_failed"),
     "refused, and waiting": (a_job(status=REFUSED, **WAIT), (REFUSAL,), "refused"),
     "all run, and no wait": (a_job(**WAIT), BUSY, "everything_runs"),
 }
+# fmt: on
 
 
 @pytest.mark.rule("B4.3", "B1.7", "B5.2", "B6.1")
@@ -153,38 +108,33 @@ def test_nothing_is_decided_before_every_kind_was_listed() -> None:
 
 
 @pytest.mark.rule("B6.1")
-@pytest.mark.parametrize(
-    ("launcher", "expected"),
-    [
-        (a_launcher("SuccessCriteriaMet"), "launcher_succeeded"),
-        (a_launcher("SuccessCriteriaMet", "Suspended"), "launcher_succeeded"),
-        (a_launcher("SuccessCriteriaMet", terminating=True), "launcher_succeeded"),
-        (a_launcher("Complete", terminating=True), "launcher_succeeded"),
-        (a_launcher("FailureTarget"), "launcher_failed"),
-        (a_launcher("Failed", "Suspended"), "launcher_failed"),
-        (a_launcher("FailureTarget", terminating=True), "clearing"),
-        (a_launcher("Failed", terminating=True), "clearing"),
-    ],
-)
+@pytest.mark.parametrize(("launcher", "expected"), [
+    (a_launcher("SuccessCriteriaMet"), "launcher_succeeded"),
+    (a_launcher("SuccessCriteriaMet", "Suspended"), "launcher_succeeded"),
+    (a_launcher("SuccessCriteriaMet", terminating=True), "launcher_succeeded"),
+    (a_launcher("Complete", terminating=True), "launcher_succeeded"),
+    (a_launcher("FailureTarget"), "launcher_failed"),
+    (a_launcher("Failed", "Suspended"), "launcher_failed"),
+    (a_launcher("FailureTarget", terminating=True), "clearing"),
+    (a_launcher("Failed", terminating=True), "clearing"),
+])  # fmt: skip
 def test_a_suspension_loses_no_result(launcher: LauncherJob, expected: str) -> None:
     for job in (a_job(policy=SUSPEND, status=STOPPING), a_job(status=STOPPING)):
         assert named(job, launcher) == expected
 
 
 @pytest.mark.rule("B1.7")
-@pytest.mark.parametrize(
-    ("start", "since", "reason", "status", "expected"),
-    [
-        pytest.param(-600, -700, "Invalid", "True", True, id="since its start"),
-        pytest.param(-700, -600, "Invalid", "True", True, id="since it is blocked"),
-        pytest.param(-599, -700, "Invalid", "True", False, id="not so long started"),
-        pytest.param(-700, -599, "Invalid", "True", False, id="not so long blocked"),
-        pytest.param(-700, None, "Invalid", "True", True, id="blocked at no time"),
-        pytest.param(None, -700, "Invalid", "True", False, id="not started"),
-        pytest.param(-700, -700, "Forbidden", "True", False, id="another reason"),
-        pytest.param(-700, -700, "Invalid", "False", False, id="blocked no more"),
-    ],
-)
+@cases("start, since, reason, status, expected", {
+    "since its start": (-600, -700, "Invalid", "True", True),
+    "since it is blocked": (-700, -600, "Invalid", "True", True),
+    "not so long started": (-599, -700, "Invalid", "True", False),
+    "not so long blocked": (-700, -599, "Invalid", "True", False),
+    "blocked at no time": (-700, None, "Invalid", "True", True),
+    "not started": (None, -700, "Invalid", "True", False),
+    "another reason": (-700, -700, "Forbidden", "True", False),
+    "no quota": (-700, -700, "QuotaExceeded", "True", False),
+    "blocked no more": (-700, -700, "Invalid", "False", False),
+})  # fmt: skip
 def test_a_job_whose_pods_are_invalid_fails_in_the_end(
     start: int | None, since: int | None, reason: str, status: str, *, expected: bool
 ) -> None:

@@ -9,13 +9,14 @@ from attrs import evolve
 from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy
 from mpijob.problems import Problem
 from mpijob.validation import problems_of
-from tests.builders import a_job, a_template
+from tests.builders import a_job, a_template, cases
 
 ROLES = "spec.mpiReplicaSpecs"
 LAUNCHER, WORKER = f"{ROLES}.Launcher", f"{ROLES}.Worker"
 SCHEDULING = "spec.runPolicy.schedulingPolicy"
 NEGATIVE = "is -1, and must be 0 or more"
 MANAGERS = "kubeflow.org/mpi-operator or kueue.x-k8s.io/multikueue"
+EMPTY = "containers must have at least one container"
 MOUNTED = "and the operator mounts a volume there"
 ADDED = "and the operator adds a volume of that name"
 
@@ -54,200 +55,83 @@ NO_CONTAINERS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.rule("B1.5")
-@pytest.mark.parametrize(
-    ("job", "expected"),
-    [
-        pytest.param(
-            a_job(launcher={"replicas": 0}),
-            f"{LAUNCHER}.replicas is 0, and must be 1",
-            id="no launcher pod",
-        ),
-        pytest.param(
-            a_job(launcher={"replicas": 2}),
-            f"{LAUNCHER}.replicas is 2, and must be 1",
-            id="two launchers",
-        ),
-        pytest.param(
-            a_job(launcher={"restartPolicy": "Always"}),
-            f"{LAUNCHER}.restartPolicy is Always, and must be Never, OnFailure or"
-            " ExitCode",
-            id="launcher that never ends",
-        ),
-        pytest.param(
-            a_job(workers=0),
-            f"{WORKER}.replicas is 0, and must be 1 or more",
-            id="no workers",
-        ),
-        pytest.param(
-            a_job(workers=-1),
-            f"{WORKER}.replicas is -1, and must be 1 or more",
-            id="negative workers",
-        ),
-        pytest.param(
-            a_job(slotsPerWorker=-1), f"spec.slotsPerWorker {NEGATIVE}", id="slots"
-        ),
-        pytest.param(
-            a_job(policy={"ttlSecondsAfterFinished": -1}),
-            f"spec.runPolicy.ttlSecondsAfterFinished {NEGATIVE}",
-            id="ttl",
-        ),
-        pytest.param(
-            a_job(policy={"activeDeadlineSeconds": -1}),
-            f"spec.runPolicy.activeDeadlineSeconds {NEGATIVE}",
-            id="deadline",
-        ),
-        pytest.param(
-            a_job(policy={"backoffLimit": -1}),
-            f"spec.runPolicy.backoffLimit {NEGATIVE}",
-            id="backoff limit",
-        ),
-        pytest.param(
-            a_job(policy={"managedBy": "me"}),
-            f"spec.runPolicy.managedBy is 'me', and must be {MANAGERS}",
-            id="manager",
-        ),
-        pytest.param(
-            a_job(policy=scheduling(scheduleTimeoutSeconds=-1)),
-            f"{SCHEDULING}.scheduleTimeoutSeconds {NEGATIVE}",
-            id="schedule timeout",
-        ),
-        pytest.param(
-            a_job(policy=scheduling(minAvailable=0)),
-            f"{SCHEDULING}.minAvailable is 0, and must be 1 or more",
-            id="minAvailable",
-        ),
-        pytest.param(
-            a_job(sshAuthMountPath="ssh"),
-            "spec.sshAuthMountPath is 'ssh', and must be an absolute path below /",
-            id="relative mount path",
-        ),
-        pytest.param(
-            a_job(sshAuthMountPath="//"),
-            "spec.sshAuthMountPath is '//', and must be an absolute path below /",
-            id="mount path is the root",
-        ),
-        pytest.param(
-            a_job(sshAuthMountPath="/etc/mpi/"),
-            "spec.sshAuthMountPath is /etc/mpi/, and the hostfile is mounted there",
-            id="mount path of the hostfile",
-        ),
-        *[
-            pytest.param(
-                of_role(role, with_volume("ssh-auth")),
-                f"{ROLES}.{role}.template.spec.volumes[1].name is ssh-auth, {ADDED}",
-                id=f"{role}'s volume for the key",
-            )
-            for role in ("Launcher", "Worker")
-        ],
-        pytest.param(
-            a_job(launcher=with_volume("mpi-job-config")),
-            f"{LAUNCHER}.template.spec.volumes[1].name is mpi-job-config, {ADDED}",
-            id="volume for the hostfile",
-        ),
-        *[
-            pytest.param(
-                of_role(role, with_mount(path)),
-                f"{ROLES}.{role}.template.spec.containers[0].volumeMounts[1].mountPath"
-                f" is {path}, {MOUNTED}",
-                id=f"{role}'s mount at {path}",
-            )
-            for role, path in (
-                ("Launcher", "/root/.ssh"),
-                ("Launcher", "/etc/mpi/"),
-                ("Worker", "/root/.ssh/"),
-            )
-        ],
-        *[
-            pytest.param(
-                of_role(role, a_role(containers=containers)),
-                f"{ROLES}.{role}.template.spec.containers must have at least one"
-                " container",
-                id=f"{role} with containers {containers}",
-            )
-            for role, containers in NO_CONTAINERS
-        ],
-        pytest.param(
-            a_job(launcher={"template": None}),
-            f"{LAUNCHER}.template.spec.containers must have at least one container",
-            id="no template",
-        ),
-        pytest.param(
-            a_job(worker=a_role(containers=[None, {"name": "x"}])),
-            f"{WORKER}.template.spec.containers[0] must be a container",
-            id="container is null",
-        ),
-    ],
-)
+@cases("job, expected", {
+    "no launcher pod": (a_job(launcher={"replicas": 0}),
+        f"{LAUNCHER}.replicas is 0, and must be 1"),
+    "two launchers": (a_job(launcher={"replicas": 2}),
+        f"{LAUNCHER}.replicas is 2, and must be 1"),
+    "launcher that never ends": (a_job(launcher={"restartPolicy": "Always"}),
+        (f"{LAUNCHER}.restartPolicy is Always, and must be Never, OnFailure or"
+        " ExitCode")),
+    "no workers": (a_job(workers=0), f"{WORKER}.replicas is 0, and must be 1 or more"),
+    "negative workers": (a_job(workers=-1),
+        f"{WORKER}.replicas is -1, and must be 1 or more"),
+    "slots": (a_job(slotsPerWorker=-1), f"spec.slotsPerWorker {NEGATIVE}"),
+    "ttl": (a_job(policy={"ttlSecondsAfterFinished": -1}),
+        f"spec.runPolicy.ttlSecondsAfterFinished {NEGATIVE}"),
+    "deadline": (a_job(policy={"activeDeadlineSeconds": -1}),
+        f"spec.runPolicy.activeDeadlineSeconds {NEGATIVE}"),
+    "backoff limit": (a_job(policy={"backoffLimit": -1}),
+        f"spec.runPolicy.backoffLimit {NEGATIVE}"),
+    "manager": (a_job(policy={"managedBy": "me"}),
+        f"spec.runPolicy.managedBy is 'me', and must be {MANAGERS}"),
+    "schedule timeout": (a_job(policy=scheduling(scheduleTimeoutSeconds=-1)),
+        f"{SCHEDULING}.scheduleTimeoutSeconds {NEGATIVE}"),
+    "minAvailable": (a_job(policy=scheduling(minAvailable=0)),
+        f"{SCHEDULING}.minAvailable is 0, and must be 1 or more"),
+    "relative mount path": (a_job(sshAuthMountPath="ssh"),
+        "spec.sshAuthMountPath is 'ssh', and must be an absolute path below /"),
+    "mount path is the root": (a_job(sshAuthMountPath="//"),
+        "spec.sshAuthMountPath is '//', and must be an absolute path below /"),
+    "mount path of the hostfile": (a_job(sshAuthMountPath="/etc/mpi/"),
+        "spec.sshAuthMountPath is /etc/mpi/, and the hostfile is mounted there"),
+    **{f"{role}'s volume for the key": (of_role(role, with_volume("ssh-auth")),
+        f"{ROLES}.{role}.template.spec.volumes[1].name is ssh-auth, {ADDED}")
+        for role in ("Launcher", "Worker")},
+    "volume for the hostfile": (a_job(launcher=with_volume("mpi-job-config")),
+        f"{LAUNCHER}.template.spec.volumes[1].name is mpi-job-config, {ADDED}"),
+    **{f"{role}'s mount at {path}": (of_role(role, with_mount(path)),
+        (f"{ROLES}.{role}.template.spec.containers[0].volumeMounts[1].mountPath"
+        f" is {path}, {MOUNTED}")) for role, path in (("Launcher", "/root/.ssh"),
+        ("Launcher", "/etc/mpi/"), ("Worker", "/root/.ssh/"))},
+    **{f"{role} with containers {containers}": (of_role(role,
+        a_role(containers=containers)),
+        f"{ROLES}.{role}.template.spec.{EMPTY}")
+        for role, containers in NO_CONTAINERS},
+    "no template": (a_job(launcher={"template": None}),
+        f"{LAUNCHER}.template.spec.{EMPTY}"),
+    "container is null": (a_job(worker=a_role(containers=[None, {"name": "x"}])),
+        f"{WORKER}.template.spec.containers[0] must be a container"),
+})  # fmt: skip
 def test_a_mistake_is_told_with_its_path(job: MPIJob, expected: str) -> None:
     assert problems(job) == [expected]
 
 
 @pytest.mark.rule("B1.5")
-@pytest.mark.parametrize(
-    "job",
-    [
-        pytest.param(a_job(), id="the least job"),
-        pytest.param(a_job(workers=None), id="no workers at all"),
-        *[
-            pytest.param(a_job(launcher={"restartPolicy": p}), id=f"launcher {p}")
-            for p in ("Never", "OnFailure", "ExitCode")
-        ],
-        *[
-            pytest.param(a_job(worker={"restartPolicy": p}), id=f"worker {p}")
-            for p in ("Never", "OnFailure", "ExitCode", "Always")
-        ],
-        *[
-            pytest.param(a_job(policy={"managedBy": m}), id=m)
-            for m in ("kubeflow.org/mpi-operator", "kueue.x-k8s.io/multikueue")
-        ],
-        pytest.param(
-            a_job(
-                slotsPerWorker=0,
-                policy={
-                    "ttlSecondsAfterFinished": 0,
-                    "activeDeadlineSeconds": 0,
-                    "backoffLimit": 0,
-                    **scheduling(scheduleTimeoutSeconds=0, minAvailable=1),
-                },
-            ),
-            id="zeros",
-        ),
-        pytest.param(
-            a_job(
-                worker={
-                    "template": a_template(
-                        {"volumeMounts": [{"mountPath": "/etc/mpi"}]},
-                        volumes=[{"name": "mpi-job-config"}],
-                    )
-                }
-            ),
-            id="the worker has no hostfile of ours",
-        ),
-        pytest.param(
-            a_job(
-                sshAuthMountPath="/keys",
-                launcher=with_mount("/root/.ssh"),
-                worker=with_mount("/root/.ssh"),
-            ),
-            id="the key is elsewhere",
-        ),
-        pytest.param(
-            a_job(
-                launcher=a_role(
-                    containers=[
-                        {"name": "mpi"},
-                        {"volumeMounts": [{"mountPath": "/etc/mpi"}]},
-                    ]
-                )
-            ),
-            id="another container's mount",
-        ),
-        pytest.param(a_job(worker=with_mount(["/root/.ssh"])), id="mount of garbage"),
-        pytest.param(a_job("a" * 54), id="the longest name"),
-        pytest.param(a_job("a" * 53, workers=11), id="the longest name of eleven"),
-        pytest.param(a_job("a-1"), id="digits and dashes"),
-    ],
-)
+@cases("job", {
+    "the least job": a_job(),
+    "no workers at all": a_job(workers=None),
+    **{f"launcher {p}": a_job(launcher={"restartPolicy": p}) for p in ("Never",
+        "OnFailure", "ExitCode")},
+    **{f"worker {p}": a_job(worker={"restartPolicy": p}) for p in ("Never", "OnFailure",
+        "ExitCode", "Always")},
+    **{m: a_job(policy={"managedBy": m}) for m in ("kubeflow.org/mpi-operator",
+        "kueue.x-k8s.io/multikueue")},
+    "zeros": a_job(slotsPerWorker=0, policy={"ttlSecondsAfterFinished": 0,
+        "activeDeadlineSeconds": 0, "backoffLimit": 0,
+        **scheduling(scheduleTimeoutSeconds=0, minAvailable=1)}),
+    "the worker has no hostfile of ours": a_job(worker={"template": a_template({
+        "volumeMounts": [{"mountPath": "/etc/mpi"}]},
+        volumes=[{"name": "mpi-job-config"}])}),
+    "the key is elsewhere": a_job(sshAuthMountPath="/keys",
+        launcher=with_mount("/root/.ssh"), worker=with_mount("/root/.ssh")),
+    "another container's mount": a_job(launcher=a_role(containers=[{"name": "mpi"},
+        {"volumeMounts": [{"mountPath": "/etc/mpi"}]}])),
+    "mount of garbage": a_job(worker=with_mount(["/root/.ssh"])),
+    "the longest name": a_job("a" * 54),
+    "the longest name of eleven": a_job("a" * 53, workers=11),
+    "digits and dashes": a_job("a-1"),
+})  # fmt: skip
 def test_what_is_allowed_has_no_problem(job: MPIJob) -> None:
     assert problems(job) == []
 
@@ -284,47 +168,27 @@ def test_a_name_leaves_room_for_the_last_workers(
 
 
 @pytest.mark.rule("B1.5")
-@pytest.mark.parametrize(
-    ("job", "expected"),
-    [
-        pytest.param(
-            MPIJob("pi"),
-            [f"{LAUNCHER} is missing, and an MPIJob has one launcher"],
-            id="no launcher",
-        ),
-        pytest.param(
-            MPIJob("pi", malformed=(Problem(LAUNCHER, "is bad"),)),
-            [f"{LAUNCHER} is bad"],
-            id="launcher told already",
-        ),
-        pytest.param(
-            MPIJob("pi", malformed=(Problem(ROLES, "is bad"),)),
-            [f"{ROLES} is bad"],
-            id="replica specs told already",
-        ),
-        pytest.param(
-            MPIJob("pi", malformed=(Problem("spec.runPolicy", "is bad"),)),
-            [
-                "spec.runPolicy is bad",
-                f"{LAUNCHER} is missing, and an MPIJob has one launcher",
-            ],
-            id="something else told",
-        ),
-    ],
-)
+@cases("job, expected", {
+    "no launcher": (MPIJob("pi"),
+        [f"{LAUNCHER} is missing, and an MPIJob has one launcher"]),
+    "launcher told already": (MPIJob("pi", malformed=(Problem(LAUNCHER, "is bad"),)),
+        [f"{LAUNCHER} is bad"]),
+    "replica specs told already": (MPIJob("pi", malformed=(Problem(ROLES, "is bad"),)),
+        [f"{ROLES} is bad"]),
+    "something else told": (MPIJob("pi", malformed=(Problem("spec.runPolicy",
+        "is bad"),)), ["spec.runPolicy is bad",
+        f"{LAUNCHER} is missing, and an MPIJob has one launcher"]),
+})  # fmt: skip
 def test_a_missing_launcher_is_told_once(job: MPIJob, expected: list[str]) -> None:
     assert problems(job) == expected
 
 
 @pytest.mark.rule("B1.5")
-@pytest.mark.parametrize(
-    ("scheduler", "started", "expected"),
-    [
-        ("volcano", False, True),
-        ("volcano", True, False),
-        ("none", False, False),
-    ],
-)
+@pytest.mark.parametrize(("scheduler", "started", "expected"), [
+    ("volcano", False, True),
+    ("volcano", True, False),
+    ("none", False, False),
+])  # fmt: skip
 def test_a_gang_that_can_never_be_complete_is_a_problem_at_first(
     scheduler: str, *, started: bool, expected: bool
 ) -> None:

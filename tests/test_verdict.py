@@ -24,6 +24,7 @@ from tests.builders import (
     a_status,
     answer,
     at,
+    cases,
     failed,
 )
 
@@ -44,16 +45,13 @@ def reason_and_message(job: MPIJob, *found: Sighting) -> tuple[str, str]:
 
 
 @pytest.mark.rule("B4.1", "B4.6")
-@pytest.mark.parametrize(
-    ("job", "end", "expected"),
-    [
-        pytest.param(START, at(-5), at(-5), id="as the launcher Job says"),
-        pytest.param(START, None, at(0), id="now, where it says nothing"),
-        pytest.param(START, at(-90), at(-60), id="never before the start"),
-        pytest.param(a_job(), at(-90), at(-90), id="it never started, as far as told"),
-        pytest.param(a_job(), None, at(0), id="nothing is known"),
-    ],
-)
+@cases("job, end, expected", {
+    "as the launcher Job says": (START, at(-5), at(-5)),
+    "now, where it says nothing": (START, None, at(0)),
+    "never before the start": (START, at(-90), at(-60)),
+    "it never started, as far as told": (a_job(), at(-90), at(-90)),
+    "nothing is known": (a_job(), None, at(0)),
+})  # fmt: skip
 def test_a_job_succeeds_when_its_launcher_does(
     job: MPIJob, end: datetime | None, expected: datetime
 ) -> None:
@@ -86,56 +84,23 @@ OLDER = a_launcher_pod("Failed", name="pi-launcher-a", reason="Old", created=at(
 
 
 @pytest.mark.rule("B4.1", "B4.8")
-@pytest.mark.parametrize(
-    ("launcher", "pods", "reason", "message"),
-    [
-        pytest.param(
-            ended(reason="DeadlineExceeded", message="late"),
-            [],
-            "DeadlineExceeded",
-            "late",
-            id="the launcher Job's own words",
-        ),
-        pytest.param(
-            ended(), [], "MPIJobFailed", "MPIJob hpc/pi has failed", id="no words"
-        ),
-        pytest.param(
-            ended(reason="PodFailurePolicy", message="code 3"),
-            [KILLED],
-            "PodFailurePolicy",
-            f"code 3; {HOW}",
-            id="its pod is explained",
-        ),
-        pytest.param(
-            EXCEEDED,
-            [KILLED],
-            "BackoffLimitExceeded",
-            f"too often; {HOW}",
-            id="its pod has no reason",
-        ),
-        pytest.param(
-            EXCEEDED,
-            [EVICTED, OLDER],
-            "BackoffLimitExceeded/Evicted",
-            "too often; pod pi-launcher-abcde failed: Evicted: no disk",
-            id="the newest pod's reason",
-        ),
-        pytest.param(
-            EXCEEDED,
-            [a_launcher_pod("Running", reason="Odd")],
-            "BackoffLimitExceeded",
-            "too often",
-            id="no pod failed",
-        ),
-        pytest.param(
-            ended(reason="DeadlineExceeded", message="late"),
-            [EVICTED],
-            "DeadlineExceeded",
-            "late; pod pi-launcher-abcde failed: Evicted: no disk",
-            id="another reason stands alone",
-        ),
-    ],
-)
+@cases("launcher, pods, reason, message", {
+    "the launcher Job's own words": (ended(reason="DeadlineExceeded", message="late"),
+        [], "DeadlineExceeded", "late"),
+    "no words": (ended(), [], "MPIJobFailed", "MPIJob hpc/pi has failed"),
+    "its pod is explained": (ended(reason="PodFailurePolicy", message="code 3"),
+        [KILLED], "PodFailurePolicy", f"code 3; {HOW}"),
+    "its pod has no reason": (EXCEEDED, [KILLED], "BackoffLimitExceeded",
+        f"too often; {HOW}"),
+    "the newest pod's reason": (EXCEEDED, [EVICTED, OLDER],
+        "BackoffLimitExceeded/Evicted",
+        "too often; pod pi-launcher-abcde failed: Evicted: no disk"),
+    "no pod failed": (EXCEEDED, [a_launcher_pod("Running", reason="Odd")],
+        "BackoffLimitExceeded", "too often"),
+    "another reason stands alone": (ended(reason="DeadlineExceeded", message="late"),
+        [EVICTED], "DeadlineExceeded",
+        "late; pod pi-launcher-abcde failed: Evicted: no disk"),
+})  # fmt: skip
 def test_a_job_fails_as_its_launcher_did(
     launcher: LauncherJob, pods: list[Pod], reason: str, message: str
 ) -> None:
@@ -178,17 +143,11 @@ def test_a_workers_own_error_names_pod_and_code() -> None:
 
 
 @pytest.mark.rule("B5.3", "B4.8")
-@pytest.mark.parametrize(
-    ("pods", "words"),
-    [
-        pytest.param([], "", id="none is left"),
-        pytest.param(
-            [failed(0, 1, failure=3), failed(1, 9, failure=2, created=at(-9))],
-            "; pod pi-worker-1 failed: container mpi ended with exit code 9",
-            id="the newest",
-        ),
-    ],
-)
+@cases("pods, words", {
+    "none is left": ([], ""),
+    "the newest": ([failed(0, 1, failure=3), failed(1, 9, failure=2, created=at(-9))],
+        "; pod pi-worker-1 failed: container mpi ended with exit code 9"),
+})  # fmt: skip
 def test_too_many_failures_are_told_with_the_last(pods: list[Pod], words: str) -> None:
     status = evolve(STARTED, worker=ReplicaStatus(failed=3))
     job = a_job(workers=2, policy={"backoffLimit": 2}, status=status)

@@ -21,7 +21,7 @@ from mpijob.job import (
 from mpijob.problems import Problem
 from mpijob.status import Condition, JobStatus, ReplicaStatus
 from mpijob.wire import decode_status, text_of_time, time_of
-from tests.builders import a_manifest, a_template, at
+from tests.builders import a_manifest, a_template, at, cases
 
 TEMPLATE = a_template()
 
@@ -109,14 +109,11 @@ NULLS: dict[str, Any] = {
 
 
 @pytest.mark.rule("B1.3")
-@pytest.mark.parametrize(
-    ("spec", "role"),
-    [
-        pytest.param({}, {}, id="absent"),
-        pytest.param(EMPTY, {"restartPolicy": ""}, id="empty"),
-        pytest.param(NULLS, {"restartPolicy": None, "replicas": None}, id="null"),
-    ],
-)
+@cases("spec, role", {
+    "absent": ({}, {}),
+    "empty": (EMPTY, {"restartPolicy": ""}),
+    "null": (NULLS, {"restartPolicy": None, "replicas": None}),
+})  # fmt: skip
 def test_what_is_left_unsaid_has_the_default(
     spec: dict[str, Any], role: dict[str, Any]
 ) -> None:
@@ -177,126 +174,47 @@ IMPLEMENTATIONS = "must be one of OpenMPI, Intel, MPICH"
 
 
 @pytest.mark.rule("B1.5", "B8.4")
-@pytest.mark.parametrize(
-    ("manifest", "path", "message", "hint"),
-    [
-        ({"spec": {}}, ROLES, "is missing, and must name a Launcher", ""),
-        (
-            {"spec": {"mpiReplicaSpecs": []}},
-            ROLES,
-            "is a list, and must be an object",
-            "",
-        ),
-        (
-            a_manifest(slotsPerWorker="1"),
-            f"{SPEC}.slotsPerWorker",
-            "is a string, and must be an integer",
-            "",
-        ),
-        (
-            a_manifest(slotsPerWorker=True),
-            f"{SPEC}.slotsPerWorker",
-            "is a boolean, and must be an integer",
-            "",
-        ),
-        (
-            a_manifest(slotsPerWorker=1.5),
-            f"{SPEC}.slotsPerWorker",
-            "is a number, and must be an integer",
-            "",
-        ),
-        (
-            a_manifest(runLauncherAsWorker="yes"),
-            f"{SPEC}.runLauncherAsWorker",
-            "is a string, and must be true or false",
-            "",
-        ),
-        (
-            a_manifest(runLauncherAsWorker=1),
-            f"{SPEC}.runLauncherAsWorker",
-            "is an integer, and must be true or false",
-            "",
-        ),
-        (
-            a_manifest(sshAuthMountPath={}),
-            f"{SPEC}.sshAuthMountPath",
-            "is an object, and must be a string",
-            "",
-        ),
-        (
-            a_manifest(mpiImplementation=object()),
-            f"{SPEC}.mpiImplementation",
-            "is something else, and must be a string",
-            "",
-        ),
-        (
-            a_manifest(mpiImplementation="LAM"),
-            f"{SPEC}.mpiImplementation",
-            f"is 'LAM', and {IMPLEMENTATIONS}",
-            "",
-        ),
-        (
-            a_manifest(mpiImplementation="openmpi"),
-            f"{SPEC}.mpiImplementation",
-            f"is 'openmpi', and {IMPLEMENTATIONS}",
-            "write OpenMPI: upper and lower case count",
-        ),
-        (
-            a_manifest(launcherCreationPolicy="x" * 99),
-            f"{SPEC}.launcherCreationPolicy",
-            f"is '{'x' * 79}, and must be one of AtStartup, WaitForWorkersReady",
-            "",
-        ),
-        (
-            a_manifest(policy={"cleanPodPolicy": "Never"}),
-            f"{POLICY}.cleanPodPolicy",
-            "is 'Never', and must be one of None, Running, All",
-            "",
-        ),
-        (
-            a_manifest(policy={"schedulingPolicy": {"minAvailable": "2"}}),
-            f"{SCHEDULING}.minAvailable",
-            "is a string, and must be an integer",
-            "",
-        ),
-        (
-            a_manifest(policy={"schedulingPolicy": {"minResources": "cpu"}}),
-            f"{SCHEDULING}.minResources",
-            "is a string, and must be an object",
-            "",
-        ),
-        (
-            a_manifest(worker={"restartPolicy": "Sometimes"}),
-            f"{ROLES}.Worker.restartPolicy",
-            "is 'Sometimes', and must be one of Never, OnFailure, Always, ExitCode",
-            "",
-        ),
-        (
-            a_manifest(launcher={"template": None, "replicas": []}),
-            f"{ROLES}.Launcher.replicas",
-            "is a list, and must be an integer",
-            "",
-        ),
-        (
-            beside("Launcher", 1),
-            f"{ROLES}.Launcher",
-            "is an integer, and must be an object",
-            "",
-        ),
-        (
-            beside("worker", {}),
-            f"{ROLES}.worker",
-            "is no replica type; there are Launcher and Worker",
-            "write Worker",
-        ),
-        (
-            beside("Master", {}),
-            f"{ROLES}.Master",
-            "is no replica type; there are Launcher and Worker",
-            "",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("manifest", "path", "message", "hint"), [
+    ({"spec": {}}, ROLES, "is missing, and must name a Launcher", ""),
+    ({"spec": {"mpiReplicaSpecs": []}}, ROLES, "is a list, and must be an object", ""),
+    (a_manifest(slotsPerWorker="1"), f"{SPEC}.slotsPerWorker",
+        "is a string, and must be an integer", ""),
+    (a_manifest(slotsPerWorker=True), f"{SPEC}.slotsPerWorker",
+        "is a boolean, and must be an integer", ""),
+    (a_manifest(slotsPerWorker=1.5), f"{SPEC}.slotsPerWorker",
+        "is a number, and must be an integer", ""),
+    (a_manifest(runLauncherAsWorker="yes"), f"{SPEC}.runLauncherAsWorker",
+        "is a string, and must be true or false", ""),
+    (a_manifest(runLauncherAsWorker=1), f"{SPEC}.runLauncherAsWorker",
+        "is an integer, and must be true or false", ""),
+    (a_manifest(sshAuthMountPath={}), f"{SPEC}.sshAuthMountPath",
+        "is an object, and must be a string", ""),
+    (a_manifest(mpiImplementation=object()), f"{SPEC}.mpiImplementation",
+        "is something else, and must be a string", ""),
+    (a_manifest(mpiImplementation="LAM"), f"{SPEC}.mpiImplementation",
+        f"is 'LAM', and {IMPLEMENTATIONS}", ""),
+    (a_manifest(mpiImplementation="openmpi"), f"{SPEC}.mpiImplementation",
+        f"is 'openmpi', and {IMPLEMENTATIONS}",
+        "write OpenMPI: upper and lower case count"),
+    (a_manifest(launcherCreationPolicy="x" * 99), f"{SPEC}.launcherCreationPolicy",
+        f"is '{'x' * 79}, and must be one of AtStartup, WaitForWorkersReady", ""),
+    (a_manifest(policy={"cleanPodPolicy": "Never"}), f"{POLICY}.cleanPodPolicy",
+        "is 'Never', and must be one of None, Running, All", ""),
+    (a_manifest(policy={"schedulingPolicy": {"minAvailable": "2"}}),
+        f"{SCHEDULING}.minAvailable", "is a string, and must be an integer", ""),
+    (a_manifest(policy={"schedulingPolicy": {"minResources": "cpu"}}),
+        f"{SCHEDULING}.minResources", "is a string, and must be an object", ""),
+    (a_manifest(worker={"restartPolicy": "Sometimes"}), f"{ROLES}.Worker.restartPolicy",
+        "is 'Sometimes', and must be one of Never, OnFailure, Always, ExitCode", ""),
+    (a_manifest(launcher={"template": None, "replicas": []}),
+        f"{ROLES}.Launcher.replicas", "is a list, and must be an integer", ""),
+    (beside("Launcher", 1), f"{ROLES}.Launcher", "is an integer, and must be an object",
+        ""),
+    (beside("worker", {}), f"{ROLES}.worker",
+        "is no replica type; there are Launcher and Worker", "write Worker"),
+    (beside("Master", {}), f"{ROLES}.Master",
+        "is no replica type; there are Launcher and Worker", ""),
+])  # fmt: skip
 def test_what_cannot_be_read_is_a_problem(
     manifest: dict[str, Any], path: str, message: str, hint: str
 ) -> None:
@@ -321,27 +239,20 @@ def test_an_object_without_metadata_is_read_all_the_same(value: object) -> None:
 
 # --- Status -------------------------------------------------------------------
 
+# fmt: off
 STATUS: dict[str, Any] = {
     "lastReconcileTime": "2030-01-01T11:00:00Z",
-    "conditions": [
-        {
-            "type": "Created",
-            "status": "True",
-            "reason": "MPIJobCreated",
-            "message": "made",
-            "lastUpdateTime": "2030-01-01T12:00:00Z",
-            "lastTransitionTime": "2030-01-01T11:59:00Z",
-        },
-        {"type": "Running", "status": "False", "reason": "", "message": ""},
-    ],
-    "replicaStatuses": {
-        "Launcher": {"active": 1, "selector": "a=b"},
-        "Worker": {"active": 4, "succeeded": 2, "failed": 3},
-    },
+    "conditions": [{"type": "Created", "status": "True", "reason": "MPIJobCreated",
+        "message": "made", "lastUpdateTime": "2030-01-01T12:00:00Z",
+        "lastTransitionTime": "2030-01-01T11:59:00Z"}, {"type": "Running",
+        "status": "False", "reason": "", "message": ""}],
+    "replicaStatuses": {"Launcher": {"active": 1, "selector": "a=b"},
+        "Worker": {"active": 4, "succeeded": 2, "failed": 3}},
     "startTime": "2030-01-01T12:00:01Z",
     "completionTime": "2030-01-01T12:00:02Z",
     "observedGeneration": 2,
 }
+# fmt: on
 
 
 @pytest.mark.rule("B1.2")
@@ -372,44 +283,34 @@ def test_counts_of_nothing_are_written_as_empty() -> None:
 
 
 @pytest.mark.rule("B8.4")
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        ({"conditions": {}}, JobStatus()),
-        ({"conditions": [1, {}, {"type": 2}]}, JobStatus()),
-        (
-            {"conditions": [{"type": "A"}, {"type": "A", "status": "True"}]},
-            JobStatus((Condition("A", "Unknown"),)),
-        ),
-        ({"replicaStatuses": []}, JobStatus()),
-        ({"replicaStatuses": {"Worker": []}}, JobStatus()),
-        (
-            {"replicaStatuses": {"Worker": {"active": -1, "failed": True}}},
-            JobStatus(worker=ReplicaStatus()),
-        ),
-        ({"startTime": 5, "completionTime": "soon"}, JobStatus()),
-        ({"observedGeneration": "1"}, JobStatus()),
-    ],
-)
+@pytest.mark.parametrize(("status", "expected"), [
+    ({"conditions": {}}, JobStatus()),
+    ({"conditions": [1, {}, {"type": 2}]}, JobStatus()),
+    ({"conditions": [{"type": "A"}, {"type": "A", "status": "True"}]},
+        JobStatus((Condition("A", "Unknown"),))),
+    ({"replicaStatuses": []}, JobStatus()),
+    ({"replicaStatuses": {"Worker": []}}, JobStatus()),
+    ({"replicaStatuses": {"Worker": {"active": -1, "failed": True}}},
+        JobStatus(worker=ReplicaStatus())),
+    ({"startTime": 5, "completionTime": "soon"}, JobStatus()),
+    ({"observedGeneration": "1"}, JobStatus()),
+])  # fmt: skip
 def test_garbage_in_the_status_counts_as_not_written(
     status: dict[str, Any], expected: JobStatus
 ) -> None:
     assert evolve(decode_status(status), other={}) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "time"),
-    [
-        ("2030-01-01T12:00:00Z", at(0)),
-        ("2030-01-01T14:00:00+02:00", at(0)),
-        ("2030-01-01T12:00:00", at(0)),
-        ("2030-01-01T12:00:00.5Z", at(0.5)),
-        ("noon", None),
-        ("", None),
-        (None, None),
-        (12, None),
-    ],
-)
+@pytest.mark.parametrize(("text", "time"), [
+    ("2030-01-01T12:00:00Z", at(0)),
+    ("2030-01-01T14:00:00+02:00", at(0)),
+    ("2030-01-01T12:00:00", at(0)),
+    ("2030-01-01T12:00:00.5Z", at(0.5)),
+    ("noon", None),
+    ("", None),
+    (None, None),
+    (12, None),
+])  # fmt: skip
 def test_times_are_aware_or_none(text: object, time: datetime | None) -> None:
     assert time_of(text) == time
     assert time is None or (time_of(text) or time).tzinfo is not None
