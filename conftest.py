@@ -21,6 +21,8 @@ from sybil.sybil import SybilCollection
 
 from tests.tools.console import run_console
 
+pytest_plugins = ["tests.controlplane.fixtures"]
+
 # No deadline: a shared machine is slow at times, and a slow case is not a false one.
 settings.register_profile(
     "quick",

@@ -17,7 +17,7 @@ def mapping(value: object) -> Manifest:
 
 def sequence(value: object) -> list[Any]:
     """Return the value where it is a list, else an empty one."""
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON.
 
 
 def mappings(value: object) -> list[Manifest]:

@@ -55,6 +55,34 @@ def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
+_NO_CODE: Final = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+
+
+def code_lines(path: Path) -> int:
+    """Count the lines of a file that decide: no blank, comment, docstring, import."""
+    text = path.read_text()
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    spans = [(t.start[0], t.end[0]) for t in tokens if t.type not in _NO_CODE]
+    silent = [
+        (node.lineno, node.end_lineno or node.lineno)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+    return len(_numbers(spans) - _numbers(silent))
+
+
+def _numbers(spans: Sequence[tuple[int, int]]) -> set[int]:
+    return {line for first, last in spans for line in range(first, last + 1)}
+
+
 def tree(path: Path) -> ast.Module:
     """Parse one module."""
     return ast.parse(path.read_text(), label(path))
