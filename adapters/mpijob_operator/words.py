@@ -55,7 +55,9 @@ def _pod_group(manifest: Manifest, _: mpijob.MPIJob) -> str:
     number = spec.get("minMember", gang.get("minCount"))
     needs = mapping(spec.get("minResources"))
     resources = ", ".join(f"{name} {amount}" for name, amount in needs.items())
+    queue = text(spec, "queue")
     said = f"{number} pods start together, or none"
+    said += f", from queue {queue}" if queue else ""
     return f"{said}: {resources}" if resources else said
 
 

@@ -26,7 +26,10 @@ Json = (
 
 # Nothing in it is an indicator, and it is neither a number, a date nor a boolean:
 # those begin otherwise, or are among the words below.
-_BARE: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
+_BARE: Final = re.compile(
+    r"[A-Za-z_/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*"
+    r"|[1-9][0-9]*(m|[KMGTPE]i)"  # A quantity, which no reader takes for a number.
+)
 # In any case: FALSE, Off, ...
 _WORDS: Final = frozenset(("false", "n", "no", "null", "off", "on", "true", "y", "yes"))
 
