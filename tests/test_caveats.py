@@ -17,6 +17,7 @@ LEAST = "spec.runPolicy.schedulingPolicy.minAvailable"
 VOLCANO = Settings(gang_scheduler="volcano")
 RUNNING = {"cleanPodPolicy": "Running"}
 WAIT: dict[str, Any] = {"launcherCreationPolicy": "WaitForWorkersReady"}
+WORKS: dict[str, Any] = {"runLauncherAsWorker": True}
 QUEUED = {"kueue.x-k8s.io/queue-name": "q"}
 
 
@@ -52,6 +53,7 @@ def at_least(count: int) -> dict[str, Any]:
 
 KEPT = "is None: workers keep their nvidia.com/gpu after the job ended"
 HELD = "is None: workers keep their nodes after Kueue gave their quota on"
+BY_SSH = "is true: MPICH starts even the launcher's own ranks by ssh"
 FS_GROUP = (
     "is 7, and the user is root: the kubelet lets the group read the private key,"
     " and ssh then refuses it"
@@ -75,6 +77,8 @@ FS_GROUP = (
         slotsPerWorker=5), f"{SLOTS} is 5, and a worker has 4 nvidia.com/gpu"),
     "no slots": (a_job(slotsPerWorker=0),
         f"{SLOTS} is 0: mpirun then decides by itself, or refuses to start"),
+    "MPICH on the launcher": (a_job(mpiImplementation="MPICH", **WORKS),
+        f"spec.runLauncherAsWorker {BY_SSH}"),
     "waits for workers that nobody probes": (a_job(**WAIT),
         (f"{WORKER}.spec.containers[0].readinessProbe is missing: a worker counts"
         " as Ready before its sshd answers")),
@@ -113,6 +117,8 @@ def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
 @cases("job", {
     "the least job": a_job(),
     "waits for nobody": a_job(workers=None, **WAIT),
+    "another MPI on the launcher": a_job(**WORKS),
+    "MPICH on workers alone": a_job(mpiImplementation="MPICH"),
     "cleaned up": a_job(worker=with_gpus(1), policy=RUNNING),
     "all": a_job(worker=with_gpus(1), policy={"cleanPodPolicy": "All"}),
     "queued": a_job(metadata={"labels": QUEUED}, policy=RUNNING),

@@ -77,16 +77,22 @@ def test_children_that_lack_our_labels_get_them() -> None:
     ]
 
 
-@pytest.mark.rule("B1.7", "B6.1")
-@cases("job, expected", {
-    "waiting": (a_job(status=STARTED, **WAIT), True),
-    "clearing": (a_job(status=STOPPED, policy=SUSPEND), False),
-    "held": (a_job(status=STARTED, slotsPerWorker=-1), False),
+@pytest.mark.rule("B1.7", "B6.1", "B8.1")
+@cases("job, found, expected", {
+    "waiting": (a_job(status=STARTED, **WAIT), a_worker(0, labels={}), True),
+    "stopping": (a_job(policy=SUSPEND, status=STARTED), a_launcher(labels={}), True),
+    "clearing": (a_job(policy=SUSPEND, status=STOPPED), a_worker(0, labels={}), False),
+    "suspended": (a_job(policy=SUSPEND, status=STOPPED), a_thing("Secret"), True),
+    "held": (a_job(status=STARTED, slotsPerWorker=-1), a_thing("Secret"), False),
+    "suspended and invalid": (a_job(policy=SUSPEND, status=STOPPED, slotsPerWorker=-1),
+        a_thing("Secret"), False),
+    "ended": (a_job(status=RUNNING), a_launcher("Complete", labels={}), False),
 })  # fmt: skip
 def test_labels_are_put_where_children_are_to_stay(
-    job: MPIJob, *, expected: bool
+    job: MPIJob, found: Sighting, *, expected: bool
 ) -> None:
-    assert bool(touches(job, a_worker(0, ready=False, labels={}))) is expected
+    managers = [manager for manager, _ in touches(job, found).values()]
+    assert managers == (["mpi-operator-labels"] if expected else [])
 
 
 TOLD = JobCondition(since=at(-10))
@@ -96,6 +102,8 @@ JUST_TOLD = JobCondition(since=at(-9.5))
 @pytest.mark.rule("B6.1", "B8.2")
 @cases("job, launcher, suspend", {
     "to suspend": (a_job(policy=SUSPEND, status=RUNNING), a_launcher(), True),
+    "to suspend, and invalid": (a_job(policy=SUSPEND, status=RUNNING,
+        slotsPerWorker=-1), a_launcher(), True),
     "told before": (a_job(policy=SUSPEND, status=STOPPING), a_launcher(suspend=True),
         None),
     "stopped": (a_job(policy=SUSPEND, status=STOPPING), a_launcher("Suspended"), None),
