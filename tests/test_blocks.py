@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands in a job's way, in the order of its weight, and what it holds back."""
 
-from typing import Any
-
 import pytest
 from attrs import evolve
 
 from mpijob.blocks import Block, blocks_of, pods_held
 from mpijob.job import MPIJob
 from mpijob.names import Child
-from mpijob.observed import Refusal, Unreadable
+from mpijob.observed import Refusal, Thing, Unreadable
 from mpijob.stage import Stage
 from tests.builders import (
     THEIRS,
@@ -30,7 +28,7 @@ STRAY = evolve(a_worker(0), name="pi-worker-x")
 GARBAGE = Unreadable("Pod", "pi-worker-3", "no metadata")
 
 
-def theirs(kind: str) -> Any:  # noqa: ANN401 - a Thing.
+def theirs(kind: str) -> Thing:
     return a_thing(kind, owner=THEIRS)
 
 

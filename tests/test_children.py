@@ -90,20 +90,22 @@ def test_the_secret_is_described_without_its_key() -> None:
 # --- Pods ---------------------------------------------------------------------
 
 
+KEYS = {
+    "secretName": "pi-ssh",
+    "items": [
+        {"key": "ssh-privatekey", "path": "id_rsa", "mode": 0o600},
+        {"key": "ssh-publickey", "path": "id_rsa.pub"},
+        {"key": "ssh-publickey", "path": "authorized_keys"},
+    ],
+}
+
+
 @pytest.mark.rule("B2.1", "B2.2", "B2.3", "B2.4", "B2.6", "B6.2")
 def test_a_worker_is_this_pod() -> None:
     job = a_job(workers=3)
     assert job.worker is not None
     pods = children.workers(job, [0, 2], "none")
     assert [pod["metadata"]["name"] for pod in pods] == ["pi-worker-0", "pi-worker-2"]
-    secret = {
-        "secretName": "pi-ssh",
-        "items": [
-            {"key": "ssh-privatekey", "path": "id_rsa", "mode": 0o600},
-            {"key": "ssh-publickey", "path": "id_rsa.pub"},
-            {"key": "ssh-publickey", "path": "authorized_keys"},
-        ],
-    }
     assert pods[1] == {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -130,7 +132,7 @@ def test_a_worker_is_this_pod() -> None:
                     "volumeMounts": [{"name": "ssh-auth", "mountPath": "/root/.ssh"}],
                 }
             ],
-            "volumes": [{"name": "ssh-auth", "secret": secret}],
+            "volumes": [{"name": "ssh-auth", "secret": KEYS}],
             "hostname": "pi-worker-2",
             "subdomain": "pi",
             "restartPolicy": "Never",

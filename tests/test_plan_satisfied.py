@@ -57,6 +57,8 @@ def applied(*fields: str) -> dict[str, Any]:
         False),
     "a resource more": (GROUP, {**GROUP, "spec": {**GROUP["spec"],
         "minResources": {"cpu": "1500m", "gpu": "1"}}}, False),
+    "another quantity": (GROUP, {**GROUP, "spec": {**GROUP["spec"],
+        "minResources": {"cpu": "2"}}}, False),
     "another resource": (GROUP, {**GROUP, "spec": {**GROUP["spec"],
         "minResources": {"gpu": "1500m"}}}, False),
     "garbage": (GROUP, {**GROUP, "spec": {**GROUP["spec"], "minResources": 5}}, False),
@@ -158,6 +160,17 @@ def test_a_deleted_child_comes_back_after_a_look_at_the_job(
     job, objects = made(JOB, volcano)
     left = [manifest for manifest in objects if manifest["kind"] != kind]
     assert todo(job, left, volcano) == [["Confirm"], [f"{deed} {name}"]]
+
+
+@pytest.mark.rule("B8.2")
+def test_what_is_made_is_confirmed_whatever_is_changed_with_it() -> None:
+    job, objects = made(JOB, LOADS["none"])
+    left = [manifest for manifest in objects if manifest["kind"] != "Service"]
+    next(m for m in left if m["kind"] == "ConfigMap")["data"]["hostfile"] = ""
+    assert todo(job, left, LOADS["none"]) == [
+        ["Confirm"],
+        ["Apply pi", "Apply pi-config"],
+    ]
 
 
 @pytest.mark.rule("B8.7")

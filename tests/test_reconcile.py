@@ -45,6 +45,7 @@ BUSY = (a_worker(0), a_launcher(), a_launcher_pod())
 PODS, LAUNCHER = frozenset((Live.PODS,)), frozenset((Live.LAUNCHER,))
 BOTH, NONE = PODS | LAUNCHER, frozenset[Live]()
 FREE = evolve(STOPPING, worker=ReplicaStatus(active=0))
+ONE = evolve(STOPPED, launcher=ReplicaStatus(active=1))
 HELD = evolve(STOPPED, worker=ReplicaStatus(active=2))
 FINISHED = a_status("Created", "Succeeded", start_time=at(-60), completion_time=at(-10))
 WAIT: dict[str, Any] = {"launcherCreationPolicy": "WaitForWorkersReady"}
@@ -75,6 +76,7 @@ WAIT: dict[str, Any] = {"launcherCreationPolicy": "WaitForWorkersReady"}
     "stops": (a_job(policy=SUSPEND, status=RUNNING), BUSY, NONE),
     "startTime goes": (a_job(policy=SUSPEND, status=STOPPING), (), BOTH),
     "active goes to 0": (a_job(policy=SUSPEND, status=HELD), (), BOTH),
+    "active goes from 1 to 0": (a_job(policy=SUSPEND, status=ONE), (), BOTH),
     "active goes to 0 with a pod left": (a_job(policy=SUSPEND, status=evolve(HELD,
         start_time=at(-60))), (failed(0),), BOTH),
     "active was 0": (a_job(policy=SUSPEND, status=FREE), (failed(0),), NONE),
@@ -167,8 +169,8 @@ def test_a_job_whose_pods_are_refused_is_looked_at_when_it_may_end() -> None:
 
 
 def test_a_moment_that_has_passed_is_not_waited_for() -> None:
-    job = limited(60)
-    assert after(job, a_launcher("SuccessCriteriaMet")) is None
+    for limit in (60, 50):
+        assert after(limited(limit), a_launcher("SuccessCriteriaMet")) is None
 
 
 def test_fractions_of_a_second_are_waited_for() -> None:

@@ -155,22 +155,24 @@ def test_a_pod_tells_which_gang_scheduler_it_was_made_for(
     assert pod(value).scheduler == scheduler
 
 
+JOB_CONDITIONS = [
+    {
+        "type": "Failed",
+        "status": "True",
+        "reason": "BackoffLimitExceeded",
+        "message": "words",
+        "lastTransitionTime": "2030-01-01T12:00:00Z",
+    },
+    {"type": "Complete", "status": "False"},
+    {"type": "Suspended", "status": "True"},
+]
+
+
 @pytest.mark.rule("B5.2")
 def test_a_launcher_job_is_read_by_the_fields_that_decide() -> None:
-    conditions = [
-        {
-            "type": "Failed",
-            "status": "True",
-            "reason": "BackoffLimitExceeded",
-            "message": "words",
-            "lastTransitionTime": "2030-01-01T12:00:00Z",
-        },
-        {"type": "Complete", "status": "False"},
-        {"type": "Suspended", "status": "True"},
-    ]
     template = {"metadata": {"annotations": METADATA["annotations"]}}
     status = {
-        "conditions": conditions,
+        "conditions": JOB_CONDITIONS,
         "succeeded": 1,
         "failed": 2,
         "completionTime": "2030-01-01T12:00:09Z",

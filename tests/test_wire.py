@@ -26,45 +26,45 @@ from tests.builders import a_manifest, a_template, at, cases
 TEMPLATE = a_template()
 
 
+EVERY_POLICY: dict[str, Any] = {
+    "cleanPodPolicy": "All",
+    "ttlSecondsAfterFinished": 1,
+    "activeDeadlineSeconds": 2,
+    "backoffLimit": 3,
+    "suspend": True,
+    "managedBy": "kueue.x-k8s.io/multikueue",
+    "schedulingPolicy": {
+        "minAvailable": 4,
+        "queue": "q",
+        "minResources": {"cpu": "5"},
+        "priorityClass": "high",
+        "scheduleTimeoutSeconds": 6,
+    },
+}
+EVERY_METADATA: dict[str, Any] = {
+    "generation": 8,
+    "creationTimestamp": "2030-01-01T11:59:00Z",
+    "deletionTimestamp": "2030-01-01T12:00:00Z",
+    "annotations": {"a": "b", "odd": 1},
+    "labels": {"c": "d"},
+}
+EVERYTHING = a_manifest(
+    workers=9,
+    launcher={"replicas": 2, "restartPolicy": "ExitCode"},
+    worker={"restartPolicy": "Always"},
+    policy=EVERY_POLICY,
+    metadata=EVERY_METADATA,
+    slotsPerWorker=7,
+    runLauncherAsWorker=True,
+    sshAuthMountPath="/home/mpi/.ssh",
+    launcherCreationPolicy="WaitForWorkersReady",
+    mpiImplementation="MPICH",
+)
+
+
 @pytest.mark.rule("B1.1")
 def test_every_field_of_the_spec_is_read() -> None:
-    policy: dict[str, Any] = {
-        "cleanPodPolicy": "All",
-        "ttlSecondsAfterFinished": 1,
-        "activeDeadlineSeconds": 2,
-        "backoffLimit": 3,
-        "suspend": True,
-        "managedBy": "kueue.x-k8s.io/multikueue",
-        "schedulingPolicy": {
-            "minAvailable": 4,
-            "queue": "q",
-            "minResources": {"cpu": "5"},
-            "priorityClass": "high",
-            "scheduleTimeoutSeconds": 6,
-        },
-    }
-    metadata: dict[str, Any] = {
-        "generation": 8,
-        "creationTimestamp": "2030-01-01T11:59:00Z",
-        "deletionTimestamp": "2030-01-01T12:00:00Z",
-        "annotations": {"a": "b", "odd": 1},
-        "labels": {"c": "d"},
-    }
-    job = decode(
-        a_manifest(
-            workers=9,
-            launcher={"replicas": 2, "restartPolicy": "ExitCode"},
-            worker={"restartPolicy": "Always"},
-            policy=policy,
-            metadata=metadata,
-            slotsPerWorker=7,
-            runLauncherAsWorker=True,
-            sshAuthMountPath="/home/mpi/.ssh",
-            launcherCreationPolicy="WaitForWorkersReady",
-            mpiImplementation="MPICH",
-        )
-    )
-    assert job == MPIJob(
+    assert decode(EVERYTHING) == MPIJob(
         name="pi",
         namespace="hpc",
         launcher=ReplicaSpec(TEMPLATE, RestartPolicy.EXIT_CODE, 2),
