@@ -8,7 +8,7 @@ An observation from files counts as a live one: there is nothing newer to look a
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from attrs import evolve
@@ -248,6 +248,22 @@ def report(planned: Planned, streams: Streams) -> bool:
     for problem in _in_order(document, planned.problems):
         streams.error(_placed(document, problem), problem.hint)
     return bool(planned.problems)
+
+
+def possible(plans: Iterable[Planned], streams: Streams) -> list[Planned]:
+    """Return what can come to be: the rest the API server would refuse, we say so.
+
+    A job that is in a cluster as it is was taken there, by whatever schema.
+    """
+    found: list[Planned] = []
+    for planned in plans:
+        asked = planned.asked
+        if asked.manifested.refused and (asked.before is None or asked.edited):
+            name = key_text(asked.manifested.key)
+            streams.note(f"MPIJob {name} is passed over: the API server refuses it")
+        else:
+            found.append(planned)
+    return found
 
 
 def _placed(document: Document, problem: mpijob.Problem) -> str:

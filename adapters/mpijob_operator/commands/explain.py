@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
             return 1
         plans = chosen
     wrong = [offline.report(planned, streams) for planned in plans]
-    now = question.world.now
-    page.show_all((explain.page(planned, now) for planned in plans), streams)
+    possible, now = offline.possible(plans, streams), question.world.now
+    page.show_all((explain.page(planned, now) for planned in possible), streams)
     return 1 if question.failed or any(wrong) else 0
 
 

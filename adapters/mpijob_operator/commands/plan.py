@@ -4,7 +4,7 @@
 import argparse
 from typing import Final
 
-from mpijob_operator import manifests, offline, options, page
+from mpijob_operator import offline, options, page
 from mpijob_operator.offline import Planned, Question
 from mpijob_operator.streams import Streams
 
@@ -48,15 +48,8 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
         return 1
     plans = [offline.planned(asked, question.world) for asked in question.asked]
     wrong = [offline.report(planned, streams) for planned in plans]
-    # What the API server refuses never gets so far as to have children.
-    shown = [planned for planned in plans if not planned.asked.manifested.refused]
-    for planned in plans:
-        if planned.asked.manifested.refused:
-            name = manifests.key_text(planned.asked.manifested.key)
-            streams.note(
-                f"MPIJob {name} is not planned: the API server would refuse it"
-            )
-    printed = _print(arguments, shown, question, streams)
+    possible = offline.possible(plans, streams)
+    printed = _print(arguments, possible, question, streams)
     if question.failed or any(wrong) or not printed:
         return 1
     to_do = any(planned.steps for planned in plans)

@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
         return 1
     plans = [offline.planned(asked, question.world) for asked in question.asked]
     wrong = [offline.report(planned, streams) for planned in plans]
-    playable = [p.asked for p in plans if not p.asked.manifested.refused]
-    for text in _told(playable, script, question.world):
+    possible = [planned.asked for planned in offline.possible(plans, streams)]
+    for text in _told(possible, script, question.world):
         streams.stdout.write(text)
     return 1 if question.failed or any(wrong) else 0
 
