@@ -6,13 +6,14 @@ then nothing is left to do.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from mpijob import Observed, plan, reconcile
-from mpijob.actions import Action, Apply, Create
+from mpijob import plan, reconcile
+from mpijob.actions import Action, Apply, Create, WriteStatus
 from mpijob.job import MPIJob
 from mpijob.loose import Manifest
 from mpijob.plan import is_applied
@@ -87,6 +88,8 @@ def test_an_object_is_as_we_want_it(
 
 # --- From nothing to nothing left ---------------------------------------------
 
+Objects = Sequence[dict[str, Any]]
+
 LOADS: dict[str, World] = {
     scheduler: world(gang_scheduler=scheduler)
     for scheduler in ("none", "volcano", "coscheduling", "kubernetes")
@@ -94,18 +97,21 @@ LOADS: dict[str, World] = {
 JOB = a_job(workers=3, policy={"schedulingPolicy": {"minResources": {"cpu": "4.50"}}})
 
 
-def made(job: MPIJob, surroundings: World) -> tuple[MPIJob, list[dict[str, Any]]]:
-    """Carry the first plan out; return the job then, and the objects that there are."""
-    start = Observed(live=LIVE)
-    asked = reconcile(job, start, surroundings)
-    todo = [action for step in plan(job, start, asked) for action in step]
-    objects: list[dict[str, Any]] = []
-    for action in todo:
+def made(
+    job: MPIJob, surroundings: World, start: Objects = (), first: int | None = None
+) -> tuple[MPIJob, list[dict[str, Any]]]:
+    """Carry a plan out, or its first actions; return the job and the objects then."""
+    found = evolve(observed(start, job), live=LIVE)
+    asked = plan(job, found, reconcile(job, found, surroundings))
+    objects = {(m["kind"], m["metadata"]["name"]): m for m in copy.deepcopy([*start])}
+    for action in [action for step in asked for action in step][:first]:
+        if isinstance(action, WriteStatus):
+            job = evolve(job, status=action.status)
         if isinstance(action, Create | Apply):
             manifest = copy.deepcopy(dict(action.manifest))
             manifest["metadata"]["uid"] = f"uid of {action.name} {manifest['kind']}"
-            objects.append(manifest)
-    return evolve(job, status=asked.status), objects
+            objects[manifest["kind"], action.name] = manifest
+    return job, list(objects.values())
 
 
 @pytest.mark.rule("B4.4", "B8.7", "B7.5")
@@ -115,6 +121,18 @@ def test_what_was_made_is_what_was_wanted(surroundings: World) -> None:
     for seen in (objects, objects[::-1]):
         found = evolve(observed(seen, job), live=LIVE)
         assert plan(job, found, reconcile(job, found, surroundings)) == ()
+
+
+@pytest.mark.rule("B8.3", "B4.5")
+@pytest.mark.parametrize("surroundings", LOADS.values(), ids=LOADS)
+def test_a_crash_between_any_two_writes_ends_the_same(surroundings: World) -> None:
+    whole = made(JOB, surroundings)
+    for first in range(14):
+        job, objects = made(JOB, surroundings, first=first)
+        assert job.status.active == 4 or not objects
+        job, objects = made(job, surroundings, objects)
+        assert job.status == whole[0].status
+        assert sorted(objects, key=repr) == sorted(whole[1], key=repr)
 
 
 def todo(

@@ -26,6 +26,7 @@ from tests.builders import (
     at,
     cases,
     failed,
+    summary,
 )
 
 START = a_job(status=STARTED)
@@ -117,6 +118,10 @@ def test_a_failure_that_is_certain_before_a_suspension_has_its_words() -> None:
 @pytest.mark.rule("B1.7")
 def test_an_invalid_job_is_told_every_problem() -> None:
     job = a_job(slotsPerWorker=-1, policy={"backoffLimit": -1})
+    assert summary(answer(job).status) == {
+        "Created": "True MPIJobCreated",
+        "Failed": "True InvalidSpec",
+    }
     reason, message = reason_and_message(job)
     assert reason == "InvalidSpec"
     assert message == (
