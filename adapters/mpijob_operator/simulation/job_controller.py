@@ -15,7 +15,12 @@ from attrs import frozen
 from mpijob.loose import Manifest, count, integer, mapping, mappings, sequence
 from mpijob.names import Ref
 from mpijob.wire import time_of
-from mpijob_operator.simulation.cluster import Cluster, is_over, is_terminating
+from mpijob_operator.simulation.cluster import (
+    Cluster,
+    is_over,
+    is_terminating,
+    owner_uids,
+)
 from mpijob_operator.simulation.deeds import (
     Deed,
     Words,
@@ -92,7 +97,7 @@ class View:
 
 def job_controller(cluster: Cluster) -> list[Deed]:
     """Return what the Job controller could do: the first that is due of each Job."""
-    deeds: list[Deed] = []
+    deeds = _orphans(cluster)
     for ref, job in cluster.all("Job"):
         pods = cluster.dependents(job["metadata"]["uid"])
         view = View(cluster, ref, job, tuple(p for p in pods if p[0].kind == "Pod"))
@@ -100,6 +105,21 @@ def job_controller(cluster: Cluster) -> list[Deed]:
         deeds += next((due for due in found if due is not None), ())
         deeds += _deadline(view)
     return deeds
+
+
+def _orphans(cluster: Cluster) -> list[Deed]:
+    """Return the release of each pod whose Job is gone."""
+    jobs = {job["metadata"]["uid"] for _, job in cluster.all("Job")}
+    return [
+        Deed(cluster.since[ref] + LATENCY, WHO, ref, "", partial(_release, ref))
+        for ref, pod in cluster.all("Pod")
+        if TRACKING in sequence(pod["metadata"].get("finalizers"))
+        and jobs.isdisjoint(owner_uids(pod))
+    ]
+
+
+def _release(ref: Ref, cluster: Cluster) -> None:
+    cluster.update(ref, _untracked(cluster.objects[ref]))
 
 
 Due = list[Deed] | None
@@ -239,7 +259,7 @@ def _starts(view: View) -> Due:
 
 def _makes_a_pod(view: View) -> Due:
     """One pod, and never a second while the first has not ended."""
-    if view.unfinished or is_terminating(view.job):
+    if view.unfinished or is_terminating(view.job) or "Pod" in view.cluster.refusing:
         return None
     failed = view.count("failed")
     wait = min(BACKOFF * 2 ** (failed - 1), BACKOFF_MAX) if failed else LATENCY
@@ -311,7 +331,7 @@ def _go(ref: Ref, cluster: Cluster) -> None:
 
 def _let_go(ref: Ref, cluster: Cluster) -> None:
     """Delete a pod and count it as nothing: it ends because we ask, not by itself."""
-    cluster.update(ref, _untracked(cluster.objects[ref]))
+    _release(ref, cluster)
     cluster.delete(ref)
 
 

@@ -159,6 +159,7 @@ DEEDS: Final[Mapping[str, Callable[..., str]]] = {
     "fail worker INDEX with CODE": users.fail_worker,
     "delete worker INDEX": users.delete_worker,
     "delete launcher": users.delete_launcher,
+    "suspend launcher": users.suspend_launcher,
     "launcher exits CODE": users.exit_launcher,
     "refuse KIND because WORDS": users.refuse,
     "admit KIND": users.admit,

@@ -15,7 +15,7 @@ from mpijob.names import Ref
 from mpijob_operator.field_path import Path, path_text
 from mpijob_operator.simulation import nodes
 from mpijob_operator.simulation.cluster import Cluster, is_over, is_terminating
-from mpijob_operator.simulation.deeds import status_of
+from mpijob_operator.simulation.deeds import placed, status_of
 
 UserDeed = Callable[[Cluster, Ref], str]
 """Does something, given the cluster and where the MPIJob is; returns what it did."""
@@ -87,8 +87,16 @@ def delete_worker(cluster: Cluster, job: Ref, *, index: int) -> str:
 
 def delete_launcher(cluster: Cluster, job: Ref) -> str:
     """Delete the launcher Job, and its pods with it."""
-    ref = Ref("batch/v1", "Job", job.namespace, f"{job.name}-launcher")
-    return _delete(cluster, ref)
+    return _delete(cluster, launcher(job))
+
+
+def suspend_launcher(cluster: Cluster, job: Ref) -> str:
+    """Suspend the launcher Job alone, as a queue does that takes it for its own."""
+    ref = launcher(job)
+    if ref not in cluster.objects:
+        return f"finds no {ref.kind} {ref.name}"
+    cluster.update(ref, placed(cluster.objects[ref], "spec.suspend", new=True))
+    return f"suspends {ref.kind} {ref.name}"
 
 
 def _delete(cluster: Cluster, ref: Ref) -> str:
@@ -184,3 +192,8 @@ def manifest(ref: Ref, spec: Manifest = NOTHING) -> Manifest:
 def worker(job: Ref, index: int) -> Ref:
     """Return where a worker pod of a job is."""
     return Ref("v1", "Pod", job.namespace, f"{job.name}-worker-{index}")
+
+
+def launcher(job: Ref) -> Ref:
+    """Return where the launcher Job of a job is."""
+    return Ref("batch/v1", "Job", job.namespace, f"{job.name}-launcher")
