@@ -31,7 +31,7 @@ def test_times_move_with_what_they_date(
 @pytest.mark.rule("B4.4")
 @pytest.mark.parametrize(("old", "new"), [("True", "False"), ("False", "True")])
 def test_a_condition_turns_either_way(old: str, new: str) -> None:
-    before = JobStatus((evolve(OLD, status=old),))
+    before = JobStatus((OLD._replace(status=old),))
     after = with_condition(before, Condition("Running", new, "Why", "words"), at(0))
     assert after.conditions == (
         Condition("Running", new, "Why", "words", at(0), at(0)),

@@ -2,21 +2,20 @@
 """What outside the job keeps a child from being what it should (B4.1 Blocked, B8.1)."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mpijob import names
 from mpijob.case import Case
 from mpijob.lifetimes import Fate, fate_of
 from mpijob.messages import listed
-from mpijob.names import Child
+from mpijob.names import GROUPS, Child
+from mpijob.observed import Refusal
 from mpijob.stage import Stage
 from mpijob.status import Reason
 from mpijob.verdict import problems_message
 
 # Somebody else's object of one of these names would be used by every pod of ours.
-HOLDING_PODS: frozenset[Child] = frozenset(
-    (Child.WORKLOAD, Child.POD_GROUP, Child.SERVICE, Child.CONFIG_MAP, Child.SECRET)
-)
+HOLDING_PODS: Final = GROUPS | {Child.SERVICE, Child.CONFIG_MAP, Child.SECRET}
 
 
 class Block(NamedTuple):
@@ -38,7 +37,7 @@ def blocks_of(case: Case, stage: Stage) -> tuple[Block, ...]:
 
 def pods_held(case: Case) -> bool:
     """Tell whether somebody else's object holds back every pod."""
-    return any(child in HOLDING_PODS for child, _ in case.roster.foreign)
+    return any(child in HOLDING_PODS for child, _ in case.foreign)
 
 
 def _invalid(case: Case) -> Iterator[Block]:
@@ -49,7 +48,7 @@ def _invalid(case: Case) -> Iterator[Block]:
 def _foreign(case: Case, stage: Stage) -> Iterator[Block]:
     found = [
         f"{child.value} {name}"
-        for child, name in case.roster.foreign
+        for child, name in case.foreign
         if fate_of(child, stage) in (Fate.WANT, Fate.KEEP)
     ]
     if fate_of(Child.WORKER, stage) is Fate.WANT:
@@ -67,10 +66,13 @@ def _unreadable(case: Case) -> Iterator[Block]:
         yield Block(Reason.UNREADABLE_CHILD, listed(sorted(found)))
 
 
+def _weight(refusal: Refusal) -> tuple[bool, str, str]:
+    """Put what the API server calls invalid first: it can end the job (B1.7)."""
+    return refusal.reason != Reason.INVALID, refusal.child.value, refusal.name
+
+
 def _refusals(case: Case, stage: Stage) -> Iterator[Block]:
-    for refusal in sorted(
-        case.observed.refusals, key=lambda r: (r.child.value, r.name)
-    ):
+    for refusal in sorted(case.observed.refusals, key=_weight):
         if fate_of(refusal.child, stage) is Fate.WANT and not _exists(
             case, refusal.name
         ):

@@ -2,21 +2,21 @@
 """One call's whole evidence: what was asked, what was seen, and who is who in it."""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from attrs import frozen
-
+from mpijob import names
 from mpijob.gang import scheduler_of
 from mpijob.job import MPIJob
+from mpijob.names import GROUPS, Child
 from mpijob.observed import Observed
 from mpijob.problems import Problem
 from mpijob.roster import Roster, roster_of
 from mpijob.status import ConditionType
 from mpijob.validation import problems_of
-from mpijob.world import World
+from mpijob.world import NO_GANG, World
 
 
-@frozen
-class Case:
+class Case(NamedTuple):
     """Everything that a decision may look at, sorted once."""
 
     job: MPIJob
@@ -25,6 +25,11 @@ class Case:
     roster: Roster
     scheduler: str  # The gang scheduler of this start, `none` for none.
     problems: tuple[Problem, ...]
+    foreign: tuple[tuple[Child, str], ...]  # Children whose name somebody else has.
+
+    def blocked(self, child: Child) -> bool:
+        """Tell whether somebody else has the name of a child."""
+        return any(kind is child for kind, _ in self.foreign)
 
     @property
     def now(self) -> datetime:
@@ -91,4 +96,11 @@ def case_of(job: MPIJob, observed: Observed, world: World) -> Case:
     scheduler = scheduler_of(job, roster, world.settings)
     started = job.status.start_time is not None
     problems = problems_of(job, scheduler, started=started)
-    return Case(job, observed, world, roster, scheduler, problems)
+    api = names.pod_group_api(scheduler, world.settings.workload_api)
+    foreign = tuple(
+        (child, name)
+        for child, name, version in roster.foreign
+        # A group that no pod of ours would use is in nobody's way.
+        if child not in GROUPS or (scheduler != NO_GANG and version == api)
+    )
+    return Case(job, observed, world, roster, scheduler, problems, foreign)

@@ -7,7 +7,7 @@ from typing import Final
 
 from mpijob import gang, names, pods
 from mpijob.case import Case
-from mpijob.job import CleanPodPolicy, MPIImplementation, ReplicaSpec, Role
+from mpijob.job import CleanPodPolicy, MPIImplementation, MPIJob, ReplicaSpec, Role
 from mpijob.loose import mapping
 from mpijob.problems import Problem
 from mpijob.quantities import NANO, nano
@@ -23,7 +23,9 @@ _ACCELERATOR: Final = re.compile(r".+/.*(gpu|gaudi|neuron|tpu|npu|mig-|xpu|dcu).
 def warnings_of(case: Case) -> tuple[Problem, ...]:
     """Return the warnings, in the order of the fields."""
     checks = (_slots(case), _local(case), _clean(case), _gang(case), _ready(case))
-    roles = (_template(role, r) for role in Role if (r := case.job.replica(role)))
+    roles = (
+        _template(case.job, role, r) for role in Role if (r := case.job.replica(role))
+    )
     return tuple(warning for check in (*checks, *roles) for warning in check)
 
 
@@ -95,7 +97,7 @@ def _ready(case: Case) -> Iterator[Problem]:
         )
 
 
-def _template(role: Role, replica: ReplicaSpec) -> Iterator[Problem]:
+def _template(job: MPIJob, role: Role, replica: ReplicaSpec) -> Iterator[Problem]:
     path = f"{replica_path(role)}.template"
     labels = mapping(mapping(replica.template.get("metadata")).get("labels"))
     if names.QUEUE_NAME_LABEL in labels:
@@ -105,8 +107,8 @@ def _template(role: Role, replica: ReplicaSpec) -> Iterator[Problem]:
     if spec.get("restartPolicy"):
         message = "is overridden by the restartPolicy of the replica spec"
         yield Problem(f"{path}.spec.restartPolicy", message)
-    user, _, group = pods.security(replica)
-    if user == 0 and group is not None:
+    group = pods.security(replica)[2]
+    if group is not None and pods.private_key_mode(job, replica) == pods.OWNER_ONLY:
         yield Problem(
             f"{path}.spec.securityContext.fsGroup",
             f"is {group}, and the user is root: the kubelet lets the group read the"

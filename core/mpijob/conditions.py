@@ -27,7 +27,7 @@ def with_condition(status: JobStatus, said: Condition, now: datetime) -> JobStat
     """Return the status that says so, the very same where it does already."""
     old = status.condition(said.type)
     if old is None:
-        new = evolve(said, last_update_time=now, last_transition_time=now)
+        new = said._replace(last_update_time=now, last_transition_time=now)
         return evolve(status, conditions=(*status.conditions, new))
     if _words(old) == _words(said):
         return status
@@ -35,7 +35,7 @@ def with_condition(status: JobStatus, said: Condition, now: datetime) -> JobStat
     if old.status != said.status:
         moved = _not_before(moved, now)
     updated = _not_before(old.last_update_time, now)
-    new = evolve(said, last_update_time=updated, last_transition_time=moved)
+    new = said._replace(last_update_time=updated, last_transition_time=moved)
     conditions = tuple(new if c is old else c for c in status.conditions)
     return evolve(status, conditions=conditions)
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The counts of the status: what may hold a node, what ended, how (B4.5, B4.9)."""
+"""The counts of the status: what may hold a node, what ended, how (B4.5, B4.9).
+
+Unlike mpi-operator: `active` counts pods that are Pending, that terminate or that are
+still to be made, so that Kueue frees quota only when nothing can hold a node (B4.5).
+"""
 
 from mpijob import names
 from mpijob.case import Case

@@ -15,7 +15,7 @@ from mpijob.blocks import pods_held
 from mpijob.case import Case
 from mpijob.job import CleanPodPolicy
 from mpijob.lifetimes import Fate, fate_of
-from mpijob.names import Child, Ref
+from mpijob.names import GROUPS, Child, Ref
 from mpijob.observed import LauncherJob, Pod, Thing
 from mpijob.replacement import numbers, replaceable
 from mpijob.stage import Stage
@@ -36,9 +36,9 @@ def desired(case: Case, stage: Stage) -> tuple[Desired, ...]:
 
 
 def _wanted(case: Case, child: Child) -> Iterable[Desired]:
-    if case.roster.blocked(child):
+    if case.blocked(child):
         return ()
-    if child in (Child.WORKLOAD, Child.POD_GROUP):
+    if child in GROUPS:
         return _group(case, child)
     if child is Child.WORKER:
         return _workers(case)
@@ -67,7 +67,9 @@ def _group(case: Case, child: Child) -> Iterator[Desired]:
     A Workload cannot be changed, nor a PodGroup before v1beta1.
     """
     job, world, scheduler = case.job, case.world, case.scheduler
-    there = next((g for g in case.roster.groups if g.ref.kind == child.value), None)
+    api = names.pod_group_api(scheduler, world.settings.workload_api)
+    mine = (g for g in case.roster.groups if g.ref[:2] == (api, child.value))
+    there = next(mine, None)
     fixed = child is Child.WORKLOAD or world.settings.workload_api == "v1alpha2"
     if scheduler == NO_GANG or (child is Child.WORKLOAD and scheduler != KUBERNETES):
         return
@@ -108,7 +110,7 @@ def _workers(case: Case) -> list[Desired]:
 
 def launcher_due(case: Case) -> bool:
     """Tell whether a launcher Job is to be made, and nothing of an old one is left."""
-    held = pods_held(case) or case.roster.blocked(Child.LAUNCHER)
+    held = pods_held(case) or case.blocked(Child.LAUNCHER)
     return not (held or case.roster.launcher or case.roster.launchers)
 
 
@@ -151,7 +153,12 @@ def _all(case: Case, child: Child, why: str) -> Iterator[Delete]:
 
 
 def _surplus(case: Case) -> Iterator[Delete]:
-    """Yield the workers beyond the number asked for, and those to be replaced."""
+    """Yield what is not asked for any more, and the workers to be replaced."""
+    api = names.pod_group_api(case.scheduler, case.world.settings.workload_api)
+    for group in case.roster.groups:
+        other = case.scheduler == NO_GANG or group.ref.api_version != api
+        if other and not group.terminating:
+            yield _deletion(case, group, "it is of another gang scheduler")
     for index, pod in case.roster.workers.items():
         if index >= case.job.workers and not pod.terminating:
             yield _deletion(case, pod, f"{case.job.workers} workers are asked for")
@@ -160,7 +167,11 @@ def _surplus(case: Case) -> Iterator[Delete]:
 
 
 def _tidied(case: Case) -> Iterator[Delete]:
-    """Yield what cleanPodPolicy takes, and a launcher Job that we ended (B5.3)."""
+    """Yield what cleanPodPolicy takes, and a launcher Job that we ended (B5.3).
+
+    Unlike mpi-operator: All takes the launcher Job too, and what goes is told by its
+    owner, not by counting names up to `replicas` (B5.5, B5.7).
+    """
     policy, roster = case.job.run_policy.clean_pod_policy, case.roster
     for pod in (*roster.workers.values(), *roster.strays):
         takes = policy is CleanPodPolicy.ALL or (
@@ -232,7 +243,9 @@ def resume_at(case: Case) -> datetime | None:
     if job is None or not job.suspend or job.terminating:
         return None
     told = job.conditions.get("Suspended")
-    return later(told.since if told else None, RESUME_AFTER_S) or case.world.now
+    if told is None:
+        return None  # The Job controller will say so, and that wakes us.
+    return later(told.since, RESUME_AFTER_S) or case.world.now
 
 
 def _suspend(case: Case, stage: Stage) -> Touch | None:

@@ -2,6 +2,9 @@
 # ruff: noqa: E501 - a table is read across.
 """Which children an MPIJob has, in which stage.
 
+Unlike mpi-operator: a suspended job has no launcher Job, so that a resumed one starts
+from the spec as it is then (B6.1), and the PodGroup goes at every end (B5.5).
+
 This table is the whole policy. Read a row to learn the life of one child; read
 a column to learn what a stage looks like in the cluster.
 """

@@ -52,6 +52,9 @@ class Child(enum.Enum):
     LAUNCHER = "launcher Job"
 
 
+GROUPS: Final = frozenset((Child.WORKLOAD, Child.POD_GROUP))
+
+
 class Ref(NamedTuple):
     """Which object: the coordinates that a request needs."""
 

@@ -17,7 +17,7 @@ from mpijob.world import KUBERNETES, NO_GANG, VOLCANO
 
 ROLE_VARIABLE: Final = "K_MPI_JOB_ROLE"
 
-_OWNER_ONLY: Final = 0o600
+OWNER_ONLY: Final = 0o600
 _OWNER_AND_GROUP: Final = 0o640
 
 
@@ -122,11 +122,11 @@ def main_container(
 
     Args:
         replica: Whose containers[0].
-        env: Variable -> value. One that the user has is left alone. Unlike
-            mpi-operator, which appends its own last and so wins (B2.3).
+        env: Variable -> value. One that the user has is left alone.
         mounts: Volume name -> mount path.
         fields: Fields of the container that replace the template's.
     """
+    # Unlike mpi-operator: a variable that the user sets wins over ours (B2.3).
     main = containers(replica)[0]
     user = sequence(main.get("env"))
     used = {entry.get("name") for entry in mappings(user)}
@@ -144,7 +144,7 @@ def ssh_mount(job: MPIJob) -> dict[str, str]:
 def ssh_volume(job: MPIJob, replica: ReplicaSpec) -> Manifest:
     """Return the volume with the key pair, each file where OpenSSH looks for it."""
     private: dict[str, object] = {"key": names.SSH_PRIVATE_KEY, "path": "id_rsa"}
-    mode = _private_key_mode(job, replica)
+    mode = private_key_mode(job, replica)
     if mode is not None:
         private["mode"] = mode
     items = [
@@ -156,17 +156,18 @@ def ssh_volume(job: MPIJob, replica: ReplicaSpec) -> Manifest:
     return {"name": names.SSH_VOLUME, "secret": secret}
 
 
-def _private_key_mode(job: MPIJob, replica: ReplicaSpec) -> int | None:
+def private_key_mode(job: MPIJob, replica: ReplicaSpec) -> int | None:
     """Return the mode with which ssh takes the key, None for the volume's own (B2.4).
 
-    Unlike mpi-operator: the user that the container runs as decides, not the path.
+    Unlike mpi-operator: the user that the container runs as decides the mode of the
+    private key, and not the mount path alone (B2.4).
     """
     user, non_root, group = security(replica)
     if user is None:
         at_root = job.ssh_auth_mount_path.rstrip("/") == "/root/.ssh"
-        return _OWNER_ONLY if at_root and not non_root else None
+        return OWNER_ONLY if at_root and not non_root else None
     if user == 0:
-        return _OWNER_ONLY
+        return OWNER_ONLY
     return None if group is None else _OWNER_AND_GROUP
 
 

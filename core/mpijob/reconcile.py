@@ -82,6 +82,8 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
     status = report(case, standing, blocks)
     if needs := _needs(case, standing, status) - observed.live:
         return Reconciliation(stage, because, job.status, case.problems, needs=needs)
+    # Unlike mpi-operator: when its TTL is over the MPIJob itself goes; a launcher Job
+    # that collected itself could take its result along (B5.6).
     expires = stage is Stage.EXPIRED and not world.settings.ttl_keeps_job
     return Reconciliation(
         stage=stage,

@@ -3,6 +3,9 @@
 
 A failure of the worker's own is numbered by an annotation on the pod, then counted in
 the status, then the pod is deleted. A crash between any two of these counts it once.
+
+Unlike mpi-operator: a worker that Failed is replaced, and an eviction is not the end of
+the job; more failures than backoffLimit are (B5.3).
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,10 @@
 """What a pod asks of a node, as the scheduler counts it (B7.3).
 
 The rules are those of KEP-753 (sidecars), KEP-2837 (pod-level resources) and pod
-overhead. Unlike mpi-operator: it adds up `containers` alone.
+overhead.
+
+Unlike mpi-operator: init containers, sidecars, pod-level resources and overhead count
+towards a PodGroup's minResources, and not `containers` alone (B7.3).
 """
 
 from collections.abc import Iterable, Mapping

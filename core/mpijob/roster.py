@@ -6,20 +6,17 @@ makes an object a neighbour, never a child.
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
-
-from attrs import frozen
+from typing import NamedTuple, TypeVar
 
 from mpijob import names
 from mpijob.job import MPIJob
-from mpijob.names import Child
+from mpijob.names import GROUPS, Child
 from mpijob.observed import LauncherJob, Observed, Owner, Pod, Thing
 
 K = TypeVar("K")
 
 
-@frozen
-class Roster:
+class Roster(NamedTuple):
     """The observed objects, by what they are to the job."""
 
     workers: Mapping[int, Pod]  # Ours, by index, in the order of the index.
@@ -31,7 +28,8 @@ class Roster:
     launcher: LauncherJob | None
     things: Mapping[Child, Thing]  # Ours, but for pod groups.
     groups: tuple[Thing, ...]  # Ours: PodGroups and Workloads.
-    foreign: tuple[tuple[Child, str], ...]  # Children whose name is somebody else's.
+    # Children whose name is somebody else's: which, the name, and the API of a group.
+    foreign: tuple[tuple[Child, str, str], ...]
 
     @property
     def pods(self) -> tuple[Pod, ...]:
@@ -44,7 +42,7 @@ class Roster:
             return (*self.workers.values(), *self.strays)
         if child is Child.LAUNCHER:
             return (self.launcher,) if self.launcher else ()
-        if child in (Child.WORKLOAD, Child.POD_GROUP):
+        if child in GROUPS:
             return tuple(g for g in self.groups if g.ref.kind == child.value)
         return (self.things[child],) if child in self.things else ()
 
@@ -54,10 +52,6 @@ class Roster:
         return self.launcher is None and not (
             self.workers or self.strays or self.launchers
         )
-
-    def blocked(self, child: Child) -> bool:
-        """Tell whether somebody else has the name of a child."""
-        return any(kind is child for kind, _ in self.foreign)
 
 
 def is_ours(owner: Owner, job: MPIJob) -> bool:
@@ -130,16 +124,13 @@ def _things(observed: Observed) -> tuple[tuple[Child, Thing | None], ...]:
 
 def _foreign(
     job: MPIJob, observed: Observed, ours: LauncherJob | None
-) -> tuple[tuple[Child, str], ...]:
+) -> tuple[tuple[Child, str, str], ...]:
+    groups = [(Child(group.ref.kind), group) for group in observed.pod_groups]
     result = [
-        (child, thing.ref.name)
-        for child, thing in _things(observed)
+        (child, thing.name, thing.ref.api_version)
+        for child, thing in (*_things(observed), *groups)
         if thing and not is_ours(thing.owner, job)
     ]
-    for group in observed.pod_groups:
-        if not is_ours(group.owner, job):
-            child = Child.WORKLOAD if group.ref.kind == "Workload" else Child.POD_GROUP
-            result.append((child, group.ref.name))
     if observed.launcher and ours is None:
-        result.append((Child.LAUNCHER, observed.launcher.name))
+        result.append((Child.LAUNCHER, observed.launcher.name, ""))
     return tuple(result)

@@ -2,7 +2,9 @@
 """From the JSON that a cluster returns to the few fields that we decide by.
 
 Reading is total: garbage in a field counts as nothing said. What cannot even be told
-apart is `Unreadable`, and is one job's trouble, never another's (B8.4).
+apart is `Unreadable`.
+
+Unlike mpi-operator: a malformed object is one job's trouble, never another's (B8.4).
 """
 
 from collections.abc import Iterable, Mapping

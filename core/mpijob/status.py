@@ -7,7 +7,7 @@ Times are aware datetimes in UTC, whole seconds, as the API keeps them.
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
@@ -49,8 +49,7 @@ class Reason(enum.StrEnum):
     WORKER_BACKOFF_LIMIT_EXCEEDED = "WorkerBackoffLimitExceeded"
 
 
-@frozen
-class Condition:
+class Condition(NamedTuple):
     """One condition, as upstream's JobCondition has it."""
 
     type: str
@@ -61,8 +60,7 @@ class Condition:
     last_transition_time: datetime | None = None
 
 
-@frozen
-class ReplicaStatus:
+class ReplicaStatus(NamedTuple):
     """The counts of one role (B4.5, B4.9)."""
 
     active: int = 0

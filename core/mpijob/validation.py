@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A job's problems, all of them, never the first only (B1.5).
 
+Unlike mpi-operator: a restartPolicy of ExitCode, and Always for workers, is taken, and
+mistakes that it lets pass (another replica type, a launcherCreationPolicy that does not
+exist, scheduling numbers out of range, volumes that collide) are refused (B1.5).
+
 Rule: only what the function itself relies on is checked here. The schema of the pod
 template is the CRD's business, and `mpijob validate` adds it.
 """

@@ -54,6 +54,8 @@ def _launcher_failed(case: Case) -> Verdict:
 
 
 def _never_valid(case: Case) -> Verdict:
+    # Unlike mpi-operator: an invalid job ends as Failed, where it writes an event alone
+    # and leaves Kueue with the quota for ever (B1.7).
     return _failed(case, Reason.INVALID_SPEC, problems_message(case))
 
 

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from attrs import asdict
-
 from mpijob.job import (
     CleanPodPolicy,
     LauncherCreationPolicy,
@@ -100,6 +98,10 @@ class _Fields:
 
     def text(self, key: str) -> str:
         return self._read(key, str, "a string") or ""
+
+    def other(self, key: str) -> str | None:
+        value = self.value.get(key)
+        return None if value in (None, "") else str(value)
 
     def choice(self, key: str, default: E) -> E:
         value, choices = self.text(key), type(default)
@@ -195,7 +197,8 @@ def _run_policy(fields: _Fields) -> RunPolicy:
         active_deadline_seconds=fields.integer("activeDeadlineSeconds"),
         backoff_limit=fields.integer("backoffLimit"),
         suspend=fields.flag("suspend"),
-        managed_by=fields.text("managedBy") or None,
+        # Whatever is no name of ours leaves the job to somebody else (B5.8).
+        managed_by=fields.text("managedBy") or fields.other("managedBy"),
         scheduling_policy=_scheduling_policy(fields.inner("schedulingPolicy")),
     )
 
@@ -288,4 +291,4 @@ def _encode_condition(condition: Condition) -> dict[str, str]:
 
 
 def _encode_counts(counts: ReplicaStatus) -> dict[str, Any]:
-    return {key: value for key, value in asdict(counts).items() if value}
+    return {key: value for key, value in counts._asdict().items() if value}
