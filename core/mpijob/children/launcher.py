@@ -11,7 +11,7 @@ _HOSTFILE: Final = f"{names.CONFIG_PATH}/{names.HOSTFILE}"
 _SSH_ARGUMENTS: Final = "-o ConnectionAttempts=10"
 
 # fmt: off
-# Unlike mpi-operator: the variables of Open MPI 5 and of MPICH's Hydra are set too (B3).
+# Unlike mpi-operator: the variables of Open MPI 5 and MPICH are set too (B3).
 #
 # S stands for slotsPerWorker. Open MPI 5 reads PRTE_MCA_* only and ignores the rest
 # without a word: a job then runs on the launcher alone and succeeds (B3.3). MPICH reads
