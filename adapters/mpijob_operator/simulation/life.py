@@ -191,13 +191,19 @@ class Life:
         decision = decide(self.cluster, self.job, self.surroundings, self.refusals)
         self.look_at = self.requeue_at = None
         execution = decision.execution
-        for call, answer, reached in carry_out(self.cluster, execution):
+        for call, answer, reached in self.carried_out(execution):
             self._tell(call, answer)
             execution = reached
         self.refusals = remembered(self.refusals, execution)
         if (after := decision.answer.requeue_after) is not None:
             self.requeue_at = self.cluster.now + after.total_seconds()
         self._again(execution)
+
+    def carried_out(
+        self, execution: Execution
+    ) -> Iterator[tuple[Call, Answer, Execution]]:
+        """Send what a plan asks for; a crash would be an end of this in the middle."""
+        return carry_out(self.cluster, execution)
 
     def _again(self, execution: Execution) -> None:
         if execution.end in (None, End.DONE):

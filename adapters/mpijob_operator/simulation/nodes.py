@@ -220,7 +220,7 @@ def _end(
     if reason:
         status |= {"reason": reason, "message": why}
     pod = {**pod, "status": status}
-    if "containerStatuses" in status:
+    if status.get("containerStatuses"):
         pod = _with_containers(pod, _terminated(cluster, pod, code), ready=False)
     cluster.update(ref, conditioned(pod, cluster.stamp, "Ready", "False"))
 

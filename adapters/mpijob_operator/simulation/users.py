@@ -169,7 +169,7 @@ def occupy(cluster: Cluster, job: Ref, *, kind: str, name: str) -> str:
     ref = Ref(_API_VERSIONS.get(kind, "v1"), kind, job.namespace, name)
     if ref in cluster.objects:
         return f"finds a {kind} {name} there already"
-    cluster.create(manifest(ref))
+    cluster.create(_bystander(ref))
     return f"makes a {kind} {name} of somebody else's"
 
 
@@ -182,11 +182,12 @@ def vacate(cluster: Cluster, job: Ref, *, kind: str, name: str) -> str:
 _API_VERSIONS: Final = {"Job": "batch/v1"}
 
 
-def manifest(ref: Ref, spec: Manifest = NOTHING) -> Manifest:
-    """Return an object with nothing in it but a spec."""
+def _bystander(ref: Ref) -> Manifest:
+    """Return an object that is there and does nothing."""
     metadata = {"name": ref.name, "namespace": ref.namespace}
+    spec: Manifest = {"suspend": True, "template": {}} if ref.kind == "Job" else NOTHING
     base = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata}
-    return {**base, "spec": spec} if spec else base
+    return {**base, "spec": spec}
 
 
 def worker(job: Ref, index: int) -> Ref:
