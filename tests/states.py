@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve
@@ -16,8 +17,10 @@ from attrs import evolve
 import mpijob
 from mpijob import sightings
 from mpijob.loose import Manifest
+from mpijob_operator import kubectl_yaml
 from mpijob_operator.cli import main
 from mpijob_operator.streams import Streams
+from tests.builders import a_manifest
 
 NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 NOW: Final = ("--now", "2030-01-01T12:00:00Z")
@@ -32,7 +35,7 @@ def grown(
 ) -> list[Object]:
     """Return a job and its children once its pods are in a phase and all is done."""
     stored: dict[tuple[str, str], Object] = {}
-    job = {**job, "metadata": {**job["metadata"], "uid": "job"}}
+    job = {**job, "metadata": {**job["metadata"], "uid": job["metadata"]["name"]}}
     for _ in range(6):
         decoded = mpijob.decode(job)
         seen = sightings.observed(stored.values(), decoded)
@@ -96,6 +99,23 @@ def printed(objects: Iterable[Manifest]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
+def new(**parts: Any) -> bytes:  # noqa: ANN401 - those of a_manifest.
+    """Return a manifest as a user writes it, without what the server adds."""
+    manifest = a_manifest(**parts)
+    for key in ("uid", "resourceVersion", "generation"):
+        del manifest["metadata"][key]
+    return json.dumps(manifest).encode()
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """Read YAML as kubectl does."""
+    return [
+        value
+        for part in text.split("\n---\n")
+        if isinstance(value := kubectl_yaml.value_of(part), dict)
+    ]
+
+
 class Said:
     """What a command said and how it ended."""
 
@@ -114,3 +134,32 @@ def said(*words: str, stdin: bytes = b"") -> Said:
     out, err = StringIO(), StringIO()
     code = main(words, Streams(BytesIO(stdin), out, err))
     return Said(code, out.getvalue(), err.getvalue())
+
+
+def changed(file: Path, kind: str, name: str, **fields: Manifest) -> None:
+    """Change an object of a state."""
+    objects: list[Object] = json.loads(file.read_text())["items"]
+    for each in objects:
+        if (each["kind"], each["metadata"]["name"]) == (kind, name):
+            for key, value in fields.items():
+                each[key] = {**each.get(key, {}), **value}
+    file.write_text(printed(objects))
+
+
+def fail(file: Path, name: str) -> None:
+    """Make of a pod one that failed a while ago."""
+    terminated = {
+        "exitCode": 137,
+        "reason": "OOMKilled",
+        "startedAt": "2030-01-01T11:00:00Z",
+        "finishedAt": "2030-01-01T11:30:00Z",
+    }
+    container = {"name": "mpi", "state": {"terminated": terminated}}
+    status = {"phase": "Failed", "conditions": [], "containerStatuses": [container]}
+    changed(file, "Pod", name, status=status)
+
+
+def count(file: Path, name: str) -> None:
+    """Number a failed worker as the first."""
+    note = {"training.kubeflow.org/failure": "1"}
+    changed(file, "Pod", name, metadata={"annotations": note})

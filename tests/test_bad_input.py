@@ -9,11 +9,14 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.states import said
+from mpijob.loose import mapping, sequence
+from tests.states import new, said
 
 MPIJOB = "apiVersion: kubeflow.org/v2beta1\nkind: MPIJob\n"
 AN_OBJECT = "hint: an object begins with apiVersion and kind"
@@ -96,8 +99,8 @@ CASES = [
                 " kubeflow.org/v2beta1"
             ),
             (
-                "hint: cleanPodPolicy belongs under runPolicy, mainContainer is gone, and"
-                " workers need sshd in their image"
+                "hint: cleanPodPolicy belongs under runPolicy, mainContainer is gone,"
+                " and workers need sshd in their image"
             ),
         ],
         id="version v1",
@@ -168,8 +171,7 @@ def test_validate_says_the_same_and_counts(
 
 
 def test_a_list_of_jobs_is_taken_apart() -> None:
-    job = {"apiVersion": "kubeflow.org/v2beta1", "kind": "MPIJob", "spec": {}}
-    jobs = [{**job, "metadata": {"name": name}} for name in ("a", "b")]
+    jobs = [json.loads(new(name=name, workers=0)) for name in ("a", "b")]
     given = {"apiVersion": "v1", "kind": "List", "items": jobs}
     done = said("validate", "-f", "-", stdin=json.dumps(given).encode())
     assert done.out.splitlines()[-1] == "2 MPIJobs, 2 errors, no warnings"
@@ -213,6 +215,30 @@ def test_nothing_that_a_terminal_obeys_is_printed() -> None:
         done = said(command, "-f", "-", stdin=job.encode())
         assert done.code == 1
         assert "\x1b" not in done.out + done.err
+
+
+def test_a_manifest_may_be_anything_that_json_is() -> None:
+    whole = json.loads(new(workers=2))
+    for path in places(whole):
+        for odd in ODD:
+            job: Any = json.loads(json.dumps(whole))
+            holder = job
+            for key in path[:-1]:
+                holder = holder[key]
+            holder[path[-1]] = odd
+            done = said("plan", "-f", "-", stdin=json.dumps(job).encode())
+            assert done.code in (0, 1), (path, odd)
+
+
+ODD: list[Any] = [None, [], {}, 7, "x", True, [{}], {"a": None}]
+
+
+def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give the path of everything inside a value."""
+    inside = [*mapping(value).items(), *enumerate(sequence(value))]
+    for key, inner in inside:
+        yield (*path, key)
+        yield from places(inner, (*path, key))
 
 
 # --- The command line ---------------------------------------------------------

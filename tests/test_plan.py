@@ -1,244 +1,233 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is left to do, in order: here a step a list, an action a line.
+"""``mpijob plan`` of manifests: what it reads, and each form of what it prints."""
 
-`test_plan_satisfied` tells when an object is as we want it, so that nothing is left.
-"""
-
+import base64
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
 
-from mpijob import HOLDS, Observed, Settings, World, reconcile
-from mpijob.actions import (
-    GUARDS,
-    Action,
-    Apply,
-    Confirm,
-    Create,
-    Delete,
-    Event,
-    Keep,
-    Manager,
-    Touch,
-    WriteStatus,
-    job_ref,
-)
-from mpijob.job import MPIJob
-from mpijob.names import Child, Ref
-from mpijob.plan import plan
-from mpijob.status import ReplicaStatus
-from tests.builders import (
-    NOON,
-    RUNNING,
-    STARTED,
-    STOPPED,
-    STOPPING,
-    SUSPEND,
-    WORLD,
-    Sighting,
-    a_job,
-    a_launcher,
-    a_launcher_pod,
-    a_status,
-    a_thing,
-    a_worker,
-    answer,
-    at,
-    cases,
-    failed,
-    steps,
-    world,
-)
+from tests.builders import a_manifest, a_template
+from tests.states import NOW, documents, grown, new, printed, said
+from tests.tools.source import ROOT
 
-BUSY = (a_worker(0), a_launcher(), a_launcher_pod())
-FINISHED = a_status("Created", "Succeeded", start_time=at(-60), completion_time=at(-10))
+PI = str(ROOT / "examples/01-pi/mpijob.yaml")
 
 
-def line(action: Action) -> str:
-    match action:
-        case Create() | Apply():
-            return f"{type(action).__name__} {action.child.value} {action.name}"
-        case Touch():
-            return f"Touch {action.ref.name} {action.manager.value}"
-        case Delete():
-            return f"Delete {action.ref.kind} {action.ref.name}"
-        case Event():
-            return f"Event {action.reason}"
-        case WriteStatus() | Confirm():
-            return type(action).__name__
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """Return a file with a running job of two workers."""
+    file = tmp_path / "state.json"
+    file.write_text(printed(grown(a_manifest(workers=2))))
+    return str(file)
 
 
-def shown(job: MPIJob, *found: Sighting, world: World = WORLD) -> list[list[str]]:
-    return [
-        [line(action) for action in step] for step in steps(job, *found, world=world)
+# --- What is printed ----------------------------------------------------------
+
+
+def kinds(values: list[dict[str, Any]]) -> list[str]:
+    return [value["kind"] for value in values]
+
+
+def test_yaml_is_what_kubectl_applies() -> None:
+    done = said("plan", "-f", PI, "-o", "yaml")
+    assert kinds(documents(done.out)) == ["Service", "ConfigMap", "Pod", "Pod", "Job"]
+    assert done.err.splitlines() == [
+        (
+            "note: MPIJob default/pi has no uid yet, so its children have no owner"
+            " references"
+        ),
+        "hint: a manifest as `kubectl get mpijob -o yaml` prints it has one",
+        "note: Secret pi-ssh is left out: no key pair was drawn for it",
+        "hint: --with-ssh-key draws one and prints it",
     ]
 
 
-def told(job: MPIJob, *found: Sighting, world: World = WORLD) -> MPIJob:
-    """Return the job with the status of this view written already."""
-    return evolve(job, status=answer(job, *found, world=world).status)
+def test_json_is_one_list_of_the_desired_children() -> None:
+    done = said("plan", "-f", PI, "-o", "json")
+    found = json.loads(done.out)
+    assert (found["apiVersion"], found["kind"]) == ("v1", "List")
+    wanted = ["Service", "ConfigMap", "Secret", "Pod", "Pod", "Job"]
+    assert kinds(found["items"]) == wanted
+    assert "data" not in found["items"][2]
+    assert "note: Secret pi-ssh is without its key pair\n" in done.err
 
 
-STATUS, CREATED = ["WriteStatus"], ["Event MPIJobCreated"]
-THINGS = ["Apply Service pi", "Apply ConfigMap pi-config", "Create Secret pi-ssh"]
-WORKERS = ["Create worker Pod pi-worker-0", "Create worker Pod pi-worker-1"]
-LAUNCHER = ["Create launcher Job pi-launcher"]
-WORKLOAD_FIRST = [["Create Workload pi"], ["Apply PodGroup pi"]]
-PODS_GO = ["Delete Pod pi-worker-0", "Delete Job pi-launcher"]
-LABELLED = [f"Touch {name} mpi-operator-labels" for name in ("pi-ssh", "pi-launcher")]
-LAUNCHER_STOPS = ["Touch pi-launcher mpi-operator-suspend"]
+def test_a_job_with_a_uid_owns_its_children() -> None:
+    given = json.dumps(a_manifest(workers=1)).encode()
+    done = said("plan", "-f", "-", "-o", "json", stdin=given)
+    owners = [item["metadata"]["ownerReferences"] for item in _items(done.out)]
+    assert {owner["uid"] for (owner,) in owners} == {"job"}
+    assert "no uid" not in done.err
 
 
-@pytest.mark.rule("B4.5", "B4.7", "B5.1", "B8.3", "B7.5", "B7.6")
-@cases("job, surroundings, expected", {
-    "no gang": (a_job(workers=2), WORLD, [STATUS, CREATED, THINGS, WORKERS, LAUNCHER]),
-    "volcano": (a_job(workers=2), world(gang_scheduler="volcano"), [STATUS, CREATED,
-        ["Apply PodGroup pi"], THINGS, WORKERS, LAUNCHER]),
-    "kubernetes": (a_job(workers=2), world(gang_scheduler="kubernetes"), [STATUS,
-        CREATED, *WORKLOAD_FIRST, THINGS, WORKERS, LAUNCHER]),
-    "the launcher waits": (a_job(workers=2,
-        launcherCreationPolicy="WaitForWorkersReady"), WORLD, [STATUS, CREATED, THINGS,
-        WORKERS]),
-    "in no cluster": (a_job(workers=2, metadata={"uid": ""}), WORLD, [STATUS, CREATED,
-        THINGS, WORKERS, LAUNCHER]),
-    "suspended": (a_job(workers=2, policy=SUSPEND), WORLD, [STATUS, [*CREATED,
-        "Event MPIJobSuspended"], THINGS]),
-    "invalid": (a_job(workers=2, slotsPerWorker=-1), WORLD, [STATUS, [*CREATED,
-        "Event ValidationError"]]),
-    "the status was written, and no more": (told(a_job(workers=2)), WORLD, [["Confirm"],
-        THINGS, WORKERS, LAUNCHER]),
-    "nothing to confirm in no cluster": (told(a_job(workers=2, metadata={"uid": ""})),
-        WORLD, [THINGS, WORKERS, LAUNCHER]),
-    "not ours": (a_job(policy={"managedBy": "x"}), WORLD, []),
-})  # fmt: skip
-def test_a_start_counts_before_it_makes(
-    job: MPIJob, surroundings: World, expected: list[list[str]]
-) -> None:
-    assert shown(job, world=surroundings) == expected
+def _items(text: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = json.loads(text)["items"]
+    return items
 
 
-EVICTED = failed(1, reason="Evicted")
-NUMBERED = failed(0, failure=1)
+@pytest.mark.rule("B8.5")
+def test_a_key_is_drawn_only_when_it_is_asked_for() -> None:
+    done = said("plan", "-f", PI, "-o", "yaml", "--with-ssh-key")
+    secret = next(d for d in documents(done.out) if d["kind"] == "Secret")
+    private = base64.b64decode(secret["data"]["ssh-privatekey"])
+    assert private.startswith(b"-----BEGIN EC PRIVATE KEY-----")
+    public = base64.b64decode(secret["data"]["ssh-publickey"])
+    assert public.startswith(b"ecdsa-sha2-nistp521 ")
+    assert "warning: Secret pi-ssh is printed with its private key\n" in done.err
 
 
-@pytest.mark.rule("B4.9", "B5.3", "B6.1", "B8.2", "B8.3", "B4.7")
-@cases("job, found, expected", {
-    "numbered one after the other": (told(a_job(workers=2, status=RUNNING), failed(0),
-        failed(1), *BUSY[1:]), (failed(0), failed(1), *BUSY[1:]),
-        [["Touch pi-worker-0 mpi-operator-failure"],
-        ["Touch pi-worker-1 mpi-operator-failure"], ["Confirm"], THINGS]),
-    "counted before it goes": (told(a_job(workers=2, status=RUNNING), a_worker(1),
-        *BUSY[1:]), (NUMBERED, a_worker(1), *BUSY[1:]), [STATUS,
-        ["Delete Pod pi-worker-0"], THINGS]),
-    "an eviction is told with the deletion": (told(a_job(workers=2, status=RUNNING),
-        EVICTED, *BUSY), (*BUSY, EVICTED), [["Confirm"], ["Delete Pod pi-worker-1"],
-        ["Event MPIJobEvicted"], THINGS]),
-    "a suspension is written before the launcher is told": (a_job(policy=SUSPEND,
-        status=RUNNING), BUSY, [STATUS, ["Event MPIJobSuspended"], LAUNCHER_STOPS,
-        THINGS]),
-    "the launcher is told once more": (told(a_job(policy=SUSPEND, status=RUNNING),
-        *BUSY), BUSY, [["Confirm"], LAUNCHER_STOPS, THINGS]),
-    "the launcher has stopped": (told(a_job(policy=SUSPEND, status=STOPPING),
-        a_worker(0), a_launcher()), (a_worker(0), a_launcher("Suspended"),
-        a_thing("PodGroup")), [["Confirm"], ["Delete PodGroup pi", *PODS_GO], THINGS]),
-    "a resume is written before pods are made": (a_job(status=STOPPED), (), [STATUS,
-        ["Event MPIJobResumed"], THINGS, WORKERS[:1], LAUNCHER]),
-    "a verdict is written before the cleanup": (a_job(status=RUNNING,
-        policy={"cleanPodPolicy": "All"}), (a_worker(0), a_launcher("Complete")),
-        [STATUS, ["Event MPIJobSucceeded"], PODS_GO]),
-    "labels": (told(a_job(status=RUNNING), *BUSY), (a_worker(0), a_launcher(labels={}),
-        a_launcher_pod(), a_thing("Secret")), [["Confirm"], LABELLED, THINGS[:2]]),
-    "labels before what goes": (told(a_job(status=RUNNING), *BUSY, a_worker(1)),
-        (a_worker(0), a_launcher(labels={}), a_launcher_pod(), a_worker(1)),
-        [["Confirm"], LABELLED[1:], ["Delete Pod pi-worker-1"], THINGS]),
-    "expired": (a_job(policy={"ttlSecondsAfterFinished": 10}, status=FINISHED), BUSY,
-        [["Delete MPIJob pi"]]),
-    "an edit made it invalid": (a_job(workers=2, status=STARTED, slotsPerWorker=-1),
-        BUSY, [STATUS, ["Event ValidationError"]]),
-})  # fmt: skip
-def test_every_prefix_is_safe(
-    job: MPIJob, found: tuple[Sighting, ...], expected: list[list[str]]
-) -> None:
-    assert [step for step in shown(job, *found) if step != ["Event MPIJobRunning"]] == (
-        expected
-    )
+@pytest.mark.rule("B8.5")
+@pytest.mark.parametrize("output", [["-o", "text"], ["-o", "yaml"], ["-o", "json"]])
+def test_no_key_is_drawn_twice(output: list[str]) -> None:
+    words = ["plan", "-f", PI, *NOW, *output]
+    assert said(*words).out == said(*words).out
 
 
-@pytest.mark.rule("B5.7", "B4.5")
-def test_a_scale_up_is_counted_before_pods_are_made() -> None:
-    job = told(a_job(workers=1, status=RUNNING), *BUSY)
-    more = evolve(a_job(workers=3), status=job.status)
-    found = (*BUSY, a_thing("Service"), a_thing("ConfigMap"), a_thing("Secret"))
-    todo = shown(more, *found)
-    assert todo[0] == STATUS
-    assert todo[-1] == [f"Create worker Pod pi-worker-{index}" for index in (1, 2)]
-    first = steps(more, *found)[0][0]
-    assert isinstance(first, WriteStatus)
-    assert first.status.worker == evolve(
-        first.status.worker or ReplicaStatus(), active=3
-    )
+def test_a_key_needs_the_library_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
+    done = said("plan", "-f", PI, "-o", "yaml", "--with-ssh-key")
+    assert done.code == 1
+    assert done.out == ""
+    assert "error: the library that draws keys is missing\n" in done.err
+    assert "hint: pip install 'mpijob[operator]'\n" in done.err
 
 
-@pytest.mark.rule("B6.1", "B5.2")
-def test_nothing_is_done_before_the_live_look() -> None:
-    job = a_job(policy=SUSPEND, status=STOPPING)
-    observed = Observed()
-    assert plan(job, observed, reconcile(job, observed, WORLD)) == ()
+def test_children_that_stay_or_go_are_counted_not_printed(state: str) -> None:
+    given = new(workers=1)
+    done = said("plan", "-f", "-", "--observed", state, "-o", "yaml", stdin=given)
+    assert kinds(documents(done.out)) == ["Service", "ConfigMap"]
+    note = "note: MPIJob hpc/pi: 3 children stay as they are and 1 go; neither is shown"
+    assert note in done.err.splitlines()
 
 
-@pytest.mark.rule("B8.2", "B4.5", "B5.6")
-def test_writes_carry_what_was_decided_on() -> None:
-    ref = Ref("kubeflow.org/v2beta1", "MPIJob", "hpc", "pi")
-    job = a_job(metadata={"generation": 4})
-    asked = answer(job)
-    assert job_ref(job) == ref
-    assert steps(job)[0] == (WriteStatus(ref, "job", "7", asked.status),)
-    assert steps(job)[1] == asked.events
-    assert steps(told(job))[0] == (Confirm(ref, "job", 4),)
-    over = a_job(policy={"ttlSecondsAfterFinished": 0}, status=FINISHED)
-    why = "ttlSecondsAfterFinished is over"
-    assert steps(over) == ((Delete(ref, "job", "7", "Background", why),),)
+def test_steps_are_requests_in_their_order() -> None:
+    done = said("plan", "-f", PI, "--steps", "-o", "json", *NOW)
+    (job,) = json.loads(done.out)
+    assert (job["namespace"], job["name"]) == ("default", "pi")
+    said_of = [[(a["action"], a["method"]) for a in step] for step in job["steps"]]
+    assert said_of == [
+        [("WriteStatus", "PUT")],
+        [("Event", "POST")],
+        [("Apply", "PATCH"), ("Apply", "PATCH"), ("Create", "POST")],
+        [("Create", "POST"), ("Create", "POST")],
+        [("Create", "POST")],
+    ]
+    assert job["steps"][0][0]["guard"] == "resourceVersion of the MPIJob"
+    assert job["steps"][2][2]["slots"] == ["data"]
 
 
-def test_of_what_is_kept_nothing_is_said() -> None:
-    keep = answer(a_job(), a_worker(0)).desired[3]
-    assert keep == Keep(Child.WORKER, "pi-worker-0")
-    assert keep.manifest is None
+def test_steps_are_yaml_as_well() -> None:
+    as_yaml = said("plan", "-f", PI, "--steps", "-o", "yaml", *NOW).out
+    as_json = said("plan", "-f", PI, "--steps", "-o", "json", *NOW).out
+    assert documents(as_yaml) == json.loads(as_json)
 
 
-def test_each_kind_of_action_has_a_guard() -> None:
-    kinds: tuple[type[Any], ...] = Action.__args__
-    assert set(GUARDS) == set(kinds)
-    assert all(GUARDS.values())
+def test_the_exit_code_tells_of_something_to_do(state: str) -> None:
+    assert said("plan", "-f", PI).code == 0
+    assert said("plan", "-f", PI, "--exit-code").code == 3
+    assert said("plan", "--observed", state, "--exit-code").code == 0
 
 
-def test_each_purpose_has_a_field_manager_of_its_own() -> None:
-    assert [manager.value for manager in Manager] == [
-        "mpi-operator",
-        "mpi-operator-labels",
-        "mpi-operator-failure",
-        "mpi-operator-suspend",
+# --- What is read -------------------------------------------------------------
+
+
+def test_several_files_are_several_plans(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(new(name="a"))
+    (tmp_path / "b.json").write_bytes(new(name="b"))
+    done = said("plan", "-f", str(tmp_path), "-f", PI)
+    headings = [line for line in done.out.splitlines() if line.startswith("MPIJob")]
+    assert headings == [
+        "MPIJob hpc/a: Starting",
+        "MPIJob hpc/b: Starting",
+        "MPIJob default/pi: Starting",
     ]
 
 
-@pytest.mark.rule("B8.1")
-def test_what_a_refused_child_holds_back() -> None:
-    pods = frozenset((Child.WORKER, Child.LAUNCHER))
-    assert dict(HOLDS) == {
-        Child.WORKLOAD: pods,
-        Child.POD_GROUP: pods,
-        Child.SERVICE: pods,
-        Child.CONFIG_MAP: pods,
-        Child.SECRET: pods,
-        Child.WORKER: frozenset(),
-        Child.LAUNCHER: frozenset(),
-    }
+def test_one_bad_job_does_not_hide_another() -> None:
+    bad = new(name="bad", policy={"backoffLimit": -1})
+    done = said("plan", "-f", "-", PI, stdin=bad)
+    assert done.code == 1
+    assert "MPIJob default/pi: Starting" in done.out
+    assert done.err.splitlines() == [
+        "error: stdin:1: spec.runPolicy.backoffLimit is -1, and must be 0 or more",
+        "note: MPIJob hpc/bad is passed over: the API server refuses it",
+    ]
 
 
-@pytest.mark.rule("B4.4")
-def test_equal_questions_have_equal_plans() -> None:
-    surroundings = World(NOON, Settings(gang_scheduler="volcano"))
-    assert steps(a_job(workers=2), world=surroundings) == steps(
-        a_job(workers=2), world=surroundings
+@pytest.mark.rule("B1.7")
+def test_a_job_that_only_the_function_refuses_is_planned_as_failed() -> None:
+    volume: dict[str, Any] = {"name": "ssh-auth", "emptyDir": {}}
+    template = a_template(volumes=[volume])
+    done = said("plan", "-f", "-", stdin=new(worker={"template": template}))
+    assert done.code == 1
+    assert done.out.startswith("MPIJob hpc/pi: Failed\n")
+    assert "volumes[0].name is ssh-auth" in done.err
+
+
+def test_a_job_given_twice_is_planned_once() -> None:
+    done = said("plan", "-f", PI, PI)
+    assert done.code == 1
+    assert done.out.count("MPIJob default/pi") == 1
+    assert f"error: {PI}:5: MPIJob default/pi is given already: {PI}:1\n" in done.err
+
+
+@pytest.mark.rule("B1.8")
+def test_what_is_likely_a_mistake_is_warned_of() -> None:
+    given = new(slotsPerWorker=0, futureField=1)
+    done = said("plan", "-f", "-", stdin=given)
+    assert done.code == 0
+    assert "warning: stdin:1: spec.slotsPerWorker is 0" in done.err
+    assert "spec.futureField is not a field that the schema knows" in done.err
+
+
+def test_the_namespace_is_for_what_names_none() -> None:
+    done = said("plan", "-f", PI, "-n", "science")
+    assert done.out.startswith("MPIJob science/pi: Starting\n")
+    done = said("plan", "-f", "-", "-n", "science", stdin=new())
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "error: stdin:1: its namespace is hpc, and not science",
+        "hint: leave --namespace out, or mend one of the two",
+    ]
+
+
+def test_the_operator_s_settings_are_options() -> None:
+    options = ("--cluster-domain", "cluster.local", "--gang-scheduling", "volcano")
+    done = said("plan", "-f", PI, "-o", "yaml", *options)
+    group, _, config, *_ = documents(done.out)
+    assert group["apiVersion"] == "scheduling.volcano.sh/v1beta1"
+    assert "pi-worker-0.pi.default.svc.cluster.local" in config["data"]["hostfile"]
+
+
+@pytest.mark.rule("B7.4")
+def test_priority_classes_are_an_option(tmp_path: Path) -> None:
+    classes = tmp_path / "classes.yaml"
+    classes.write_text(
+        "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\n"
+        "metadata: {name: high}\nvalue: 9\n---\n"
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"
     )
+    worker = {"template": a_template(priorityClassName="high")}
+    words = ("plan", "-f", "-", "--gang-scheduling", "volcano")
+    alone = said(*words, stdin=new(worker=worker))
+    assert "priorityClassName is high, which does not exist" in alone.err
+    done = said(*words, "--related", str(classes), stdin=new(worker=worker))
+    assert done.err.count("\n") == 1
+    assert "Pod is no PriorityClass, and is passed over" in done.err
+
+
+@pytest.mark.parametrize("option", ["--related", "--observed"])
+def test_nothing_is_planned_by_half_a_view(option: str) -> None:
+    done = said("plan", "-f", PI, option, "missing.yaml")
+    assert done.code == 1
+    assert done.out == ""
+
+
+def test_a_manifest_s_status_is_not_the_cluster_s() -> None:
+    manifest = a_manifest()
+    manifest["status"] = {"conditions": [{"type": "Failed", "status": "True"}]}
+    done = said("plan", "-f", "-", stdin=json.dumps(manifest).encode())
+    assert done.out.startswith("MPIJob hpc/pi: Starting\n")

@@ -87,11 +87,11 @@ class _Formatter(argparse.HelpFormatter):
     """
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)
+        super().__init__(prog, width=columns() - 2)
 
 
 @functools.cache
-def _columns() -> int:
+def columns() -> int:
     columns = os.environ.get("COLUMNS", "")
     try:
         return int(columns) if columns.isdecimal() else os.get_terminal_size().columns
