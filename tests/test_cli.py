@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from importlib import metadata
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
@@ -168,3 +168,15 @@ def test_colour_is_for_terminals_whose_user_likes_it(
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert not streams.wants_colour(Terminal())
+
+
+class Broken(StringIO):
+    """A stream whose reader has left; no file stands behind it."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_who_leaves_needs_no_file_to_let_go_of() -> None:
+    given = streams.Streams(BytesIO(), Broken(), StringIO())
+    assert cli.main(["crd"], given) == cli.PIPE_CLOSED

@@ -100,3 +100,12 @@ def test_a_group_is_explained(tmp_path: Path) -> None:
     file.write_text(printed(grown(a_manifest(metadata={"annotations": notes}))))
     text = said("explain", "--observed", str(file), *NOW).out
     assert "\nPodGroup      should exist  pi                 exists\n" in text
+
+
+@pytest.mark.rule("B5.8")
+def test_a_job_of_another_controller_s_is_explained() -> None:
+    theirs = {"managedBy": "kueue.x-k8s.io/multikueue"}
+    text = said("explain", "-f", "-", stdin=new(policy=theirs)).out
+    assert "\nbecause: spec.runPolicy.managedBy names another controller.\n" in text
+    assert "CONDITION" not in text
+    assert "\nAnother controller's job: it is not touched.\n" in text

@@ -10,7 +10,9 @@ import pytest
 
 from mpijob_operator import words
 from mpijob_operator.cli import main
-from mpijob_operator.page import Heading, Sentences, Table, plain, show
+from mpijob_operator.differences import shown
+from mpijob_operator.page import Heading, Sentences, Table, plain
+from mpijob_operator.page import show as show_page
 from mpijob_operator.streams import Streams
 from tests.builders import a_job, a_manifest
 from tests.states import NOW, count, fail, grown, new, printed, said
@@ -63,7 +65,7 @@ def written(streams: Streams) -> str:
 def test_a_page_on_a_terminal_has_colour_and_wraps(terminal: Streams) -> None:
     rows = (("+", "Pod", "[b]pi[/b]", "word " * 30), ("-", "Job", "pi", ":smile:"))
     page = (Heading("A job"), Table(("", "KIND", "NAME", "WHAT"), rows))
-    show((*page, Sentences(("One.", "Two."))), terminal)
+    show_page((*page, Sentences(("One.", "Two."))), terminal)
     text = written(terminal)
     assert "\x1b[1mA job\x1b[0m" in text
     assert "\x1b[32m" in text
@@ -77,7 +79,7 @@ def test_a_terminal_without_colour_has_tables(
     terminal: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    show((Table(("", "KIND"), (("+", "Pod"),)), Heading("x")), terminal)
+    show_page((Table(("", "KIND"), (("+", "Pod"),)), Heading("x")), terminal)
     assert "\x1b[32m" not in written(terminal)
     assert "Pod" in written(terminal)
 
@@ -88,3 +90,7 @@ def test_a_difference_on_a_terminal_has_colour(file: Path, terminal: Streams) ->
     main(("plan", "--observed", str(file), "-o", "diff", *NOW), terminal)
     goes = "- Pod hpc/pi-worker-1 (it failed and is replaced)"
     assert f"\x1b[31m{goes}\x1b[0m" in written(terminal)
+
+
+def test_lines_are_counted_in_a_cell() -> None:
+    assert shown("a\nb\n") == "2 lines"

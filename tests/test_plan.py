@@ -3,6 +3,7 @@
 
 import base64
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.builders import a_manifest, a_template
-from tests.states import NOW, documents, grown, new, printed, said
+from tests.states import NOW, changed, documents, grown, new, printed, said
 from tests.tools.source import ROOT
 
 PI = str(ROOT / "examples/01-pi/mpijob.yaml")
@@ -117,6 +118,54 @@ def test_steps_are_requests_in_their_order() -> None:
     ]
     assert job["steps"][0][0]["guard"] == "resourceVersion of the MPIJob"
     assert job["steps"][2][2]["slots"] == ["data"]
+
+
+def test_steps_are_a_table_for_people(state: str) -> None:
+    done = said("plan", "-f", PI, "--steps", *NOW)
+    lines = done.out.splitlines()
+    assert lines[0] == "MPIJob default/pi: 5 steps"
+    job = "/apis/kubeflow.org/v2beta1/namespaces/default/mpijobs/pi"
+    rows = [re.split("  +", line) for line in lines[2:]]
+    assert rows[:4] == [
+        ["STEP", "METHOD", "PATH", "WHAT"],
+        ["1", "PUT", f"{job}/status", "the status, if nobody wrote since"],
+        [
+            "2",
+            "POST",
+            "/apis/events.k8s.io/v1/namespaces/default/events",
+            "Normal MPIJobCreated: MPIJob default/pi is created.",
+        ],
+        [
+            "3",
+            "PATCH",
+            "/api/v1/namespaces/default/services/pi",
+            "as mpi-operator",
+        ],
+    ]
+    none = said("plan", "--observed", state, "--steps").out
+    assert none == "MPIJob hpc/pi: 0 steps: there is nothing to do\n"
+
+
+def test_each_kind_of_step_says_what_it_is(tmp_path: Path) -> None:
+    objects = [o for o in grown(a_manifest(workers=3)) if o["kind"] != "ConfigMap"]
+    file = tmp_path / "state.json"
+    file.write_text(printed(objects))
+    changed(file, "MPIJob", "pi", spec={"mpiReplicaSpecs": two_workers()})
+    changed(file, "Job", "pi-launcher", metadata={"labels": {}})
+    text = said("plan", "--observed", str(file), "--steps").out
+    words = [re.split("  +", line)[-1] for line in text.splitlines()[3:]]
+    assert words == [
+        "only if it is still as it was",
+        "as mpi-operator-labels",
+        "2 workers are asked for",
+        "as mpi-operator",
+    ]
+    assert said("plan", "--observed", str(file), "-o", "diff").code == 0
+
+
+def two_workers() -> dict[str, Any]:
+    specs: dict[str, Any] = a_manifest(workers=2)["spec"]["mpiReplicaSpecs"]
+    return specs
 
 
 def test_steps_are_yaml_as_well() -> None:

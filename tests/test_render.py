@@ -201,6 +201,17 @@ def test_what_is_over_goes(file: Path) -> None:
     assert f"\n{row}\n" in text
 
 
+@pytest.mark.rule("B8.7")
+def test_a_field_that_we_applied_once_is_taken_back(file: Path) -> None:
+    fields = {"fieldsV1": {"f:spec": {"f:ports": {}}}}
+    owned = {"manager": "mpi-operator", "operation": "Apply", **fields}
+    changed(file, "Service", "pi", metadata={"managedFields": [owned]})
+    text = said("plan", "--observed", str(file), *NOW).out
+    assert "\n~  Service    pi                put back as described\n" in text
+    text = said("plan", "--observed", str(file), *NOW, "-o", "diff").out
+    assert text == "~ Service hpc/pi\n"
+
+
 # --- A difference -------------------------------------------------------------
 
 

@@ -61,8 +61,6 @@ def page(planned: Planned, now: datetime) -> Page:
 def _waits(planned: Planned) -> Iterator[str]:
     """Say what the stage waits for, as far as it is waiting."""
     job, seen = planned.job, planned.asked.observed
-    if planned.answer.needs:
-        yield "a live look at " + listed(sorted(n.value for n in planned.answer.needs))
     if planned.answer.stage.value not in _UNDER_WAY:
         return
     pods = {pod.name: pod for pod in seen.pods}
