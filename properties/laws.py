@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis.strategies import SearchStrategy
 
 # Fewer tries than this (`make mutants`) may miss what is only frequent.
@@ -19,10 +19,11 @@ _ENOUGH_TRIES: Final = 100
 _SEEN: Final[Counter[str]] = Counter()
 
 
-def sometimes(event: str, *, when: bool = True) -> bool:
+def sometimes(what: str, *, when: bool = True) -> bool:
     """Note that something happened in this try, and say whether it did."""
     if when:
-        _SEEN[event] += 1
+        _SEEN[what] += 1
+        event(what)  # For `pytest --hypothesis-show-statistics`.
     return when
 
 
@@ -37,7 +38,7 @@ def law(
         def test() -> None:
             _SEEN.clear()
             tried()
-            never = [event for event in often if not _SEEN[event]]
+            never = [what for what in often if not _SEEN[what]]
             enough = settings().max_examples >= _ENOUGH_TRIES
             assert not (never and enough), f"this law is empty: never {never}"
 

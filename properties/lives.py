@@ -27,14 +27,13 @@ from mpijob import (
 from mpijob.job import KIND
 from mpijob.loose import Manifest
 from mpijob.names import Ref
-from properties.sights import POD_STATES, reference
+from properties.sights import POD_STATES, questions, reference
 from properties.strategies import (
-    NOW,
     Edit,
     Json,
     Question,
-    chance,
     edited,
+    evenly,
     fresh_jobs,
     kept,
     worlds,
@@ -42,6 +41,7 @@ from properties.strategies import (
 
 Key = tuple[str, str, str]
 _CLOCK_STEP: Final = timedelta(seconds=7)
+_ROUNDS: Final = 6  # Enough for any plan and what follows from it.
 
 
 class SmallCluster:
@@ -188,8 +188,9 @@ class SmallCluster:
         name = names.launcher(self.question.job)
         return self.objects.get(("batch/v1", "Job", name))
 
-    def pod_becomes(self, which: int, state: Json) -> None:
+    def pod_becomes(self, what: tuple[int, Json]) -> None:
         """A pod goes on to another state."""
+        which, state = what
         if pods := self.pods:
             pod = pods[which % len(pods)]
             pod["status"] = kept(state)
@@ -207,7 +208,7 @@ class SmallCluster:
         if pods := self.pods:
             self.remove(pods[which % len(pods)])
 
-    def all_pods_run(self, _: int) -> None:
+    def all_pods_run(self, _: int = 0) -> None:
         """The kubelets start everything, the launcher pod included."""
         if job := self.launcher:
             name = f"{job['metadata']['name']}-a"
@@ -221,7 +222,7 @@ class SmallCluster:
                 self._create(pod)
         for index, pod in enumerate(self.pods):
             if pod["status"].get("phase") == "Pending":
-                self.pod_becomes(index, POD_STATES[0])
+                self.pod_becomes((index, POD_STATES[0]))
 
     def launcher_says(self, type_: str) -> None:
         """The Job controller adds a condition to the launcher Job."""
@@ -237,6 +238,32 @@ class SmallCluster:
         if (job := self.launcher) is not None:
             job["metadata"]["deletionTimestamp"] = self.now.isoformat()
             self._bump(job)
+
+    def something_goes(self, which: int) -> None:
+        """Somebody deletes one of the objects that are no pods."""
+        if things := [each for each in self.objects.values() if each["kind"] != "Pod"]:
+            self.remove(things[which % len(things)])
+
+    def something_drifts(self, which: int) -> None:
+        """Somebody takes the contents of an object away, or its labels."""
+        things = [each for each in self.objects.values() if each["kind"] != "Pod"]
+        if things:
+            thing = things[which % len(things)]
+            if "data" in thing:
+                thing["data"] = {}
+            elif thing["kind"] == "Service":
+                thing["spec"] = {}
+            thing["metadata"]["labels"] = {}
+            self._bump(thing)
+
+    def somebody_takes_a_name(self, which: int) -> None:
+        """An object is deleted, and somebody else makes one of its name."""
+        if things := list(self.objects.values()):
+            thing = things[which % len(things)]
+            self.writes += 1
+            theirs = reference("ReplicaSet", "web", "u-web")
+            head = {"uid": f"u-{self.writes}", "ownerReferences": [theirs]}
+            thing["metadata"] = {**thing["metadata"], **head}
 
     def user_edits(self, edit: Edit) -> None:
         """The user changes the spec."""
@@ -272,54 +299,136 @@ def _merge(into: Json, fields: Json) -> None:
 
 Move = tuple[str, Any]
 
+_WORKER: Final = "spec.mpiReplicaSpecs.Worker"
 _EDITS: Final[tuple[Edit, ...]] = (
     *[("spec.runPolicy.suspend", True)] * 4,
-    *[("spec.runPolicy.suspend", False)] * 4,
-    ("spec.mpiReplicaSpecs.Worker.replicas", 1),
-    ("spec.mpiReplicaSpecs.Worker.replicas", 3),
-    ("spec.mpiReplicaSpecs.Worker.template.spec.containers.0.image", "mpi:3"),
+    *[("spec.runPolicy.suspend", False)] * 3,
+    *[(f"{_WORKER}.replicas", count) for count in (1, 1, 3, 4)],
+    (f"{_WORKER}.template.spec.containers.0.image", "mpi:3"),
     ("spec.slotsPerWorker", 3),
     ("spec.slotsPerWorker", -1),
+    ("spec.runPolicy.cleanPodPolicy", "All"),
+    ("spec.runPolicy.ttlSecondsAfterFinished", 0),
 )
 _WHICH: Final = st.integers(0, 4)
+_ENDS: Final = ("Suspended", "SuccessCriteriaMet", "Complete", "Complete", "Failed")
 _MOVES: Final[st.SearchStrategy[Move]] = st.one_of(
-    st.tuples(st.just("reconcile"), st.none() | st.integers(1, 6)),
-    st.tuples(st.sampled_from(["settle"] * 2), st.just(6)),
-    st.tuples(st.sampled_from(["all_pods_run"] * 2), _WHICH),
     st.tuples(
-        st.sampled_from(["pod_is_terminating", "pod_goes", "launcher_is_terminating"]),
+        st.sampled_from(
+            [
+                *["all_pods_run", "pod_goes", "something_goes", "something_drifts"],
+                *["pod_is_terminating", "launcher_is_terminating"],
+                "somebody_takes_a_name",
+            ]
+        ),
         _WHICH,
     ),
-    st.tuples(st.just("pod_becomes"), st.sampled_from(POD_STATES)),
-    st.tuples(
-        st.just("launcher_says"),
-        st.sampled_from(["Suspended", "SuccessCriteriaMet", "Complete", "Failed"]),
-    ),
+    st.tuples(st.just("pod_becomes"), st.tuples(_WHICH, st.sampled_from(POD_STATES))),
+    st.tuples(st.just("launcher_says"), st.sampled_from(_ENDS)),
     st.tuples(st.just("user_edits"), st.sampled_from(_EDITS)),
     st.tuples(st.just("time_passes"), st.sampled_from([1, 99])),
 )
+# How far the operator gets between two moves: mostly it is done.
+_PROGRESS: Final = st.sampled_from([99, 99, 99, 0, 1, 2, 4])
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> SmallCluster:
-    """Draw a job that was lived up to some moment."""
-    cluster = SmallCluster(Question(draw(fresh_jobs()), (), draw(worlds)))
-    if draw(chance(8)):
-        return cluster
-    cluster.settle(6)
-    cluster.all_pods_run(0)
-    cluster.settle(6)
-    if draw(st.booleans()):
-        cluster.all_pods_run(0)
-        cluster.settle(6)
-    for name, argument in draw(st.lists(_MOVES, max_size=8)):
-        if cluster.gone:
-            break
-        if name == "pod_becomes":
-            cluster.pod_becomes(draw(_WHICH), argument)
+def lives(draw: st.DrawFn, *always: Edit, then: tuple[Move, ...] = ()) -> SmallCluster:
+    """Draw a job that was lived up to some moment.
+
+    Args:
+        draw: Hypothesis' own.
+        always: What the job says in any case.
+        then: The last moves, in any case; without them the last move is any. The
+            operator has not answered it yet.
+    """
+    manifest = draw(fresh_jobs(*always))
+    life = SmallCluster(Question(manifest, (), draw(worlds)))
+    for _ in range(draw(st.sampled_from([2, 2, 1, 0]))):
+        life.settle(_ROUNDS)
+        life.all_pods_run()
+    for name, argument in draw(st.lists(_MOVES, max_size=4)):
+        actions = draw(_PROGRESS)
+        if actions > 9:
+            life.settle(_ROUNDS)
         else:
-            getattr(cluster, name)(argument)
-    return cluster
+            life.reconcile(actions)
+        if life.gone:
+            break
+        getattr(life, name)(argument)
+    for name, argument in then:
+        getattr(life, name)(argument)
+    return life
 
 
-__all__ = ["NOW", "SmallCluster", "lives"]
+def seen(life: st.SearchStrategy[SmallCluster]) -> st.SearchStrategy[Question]:
+    """Return what is asked at that moment."""
+    return life.map(lambda each: each.question)
+
+
+# --- Moments that chance alone would seldom find --------------------------------
+
+WAITS: Final[Edit] = ("spec.launcherCreationPolicy", "WaitForWorkersReady")
+_ENDING: Final[tuple[Move, ...]] = (
+    ("settle", _ROUNDS),
+    ("all_pods_run", 0),
+    ("launcher_says", "Complete"),
+)
+_SUSPEND: Final[Move] = ("user_edits", ("spec.runPolicy.suspend", True))
+_CLEAN: Final[Edit] = ("spec.runPolicy.cleanPodPolicy", "All")
+_TTL: Final[Edit] = ("spec.runPolicy.ttlSecondsAfterFinished", 0)
+
+
+@st.composite
+def waiting(draw: st.DrawFn) -> SmallCluster:
+    """Draw a job with WaitForWorkersReady before its launcher is made."""
+    life = SmallCluster(Question(draw(fresh_jobs(WAITS)), (), draw(worlds)))
+    life.settle(_ROUNDS)
+    life.all_pods_run()
+    if draw(st.booleans()):
+        life.pod_becomes((draw(_WHICH), draw(st.sampled_from(POD_STATES))))
+    return life
+
+
+ending = lives(_CLEAN, then=_ENDING)
+"""The launcher has just ended, and the result is not written yet."""
+
+ended = lives(_CLEAN, then=(*_ENDING, ("reconcile", 2)))
+"""The result is written, and nothing is tidied up yet."""
+
+expired = lives(_TTL, then=(*_ENDING, ("reconcile", None)))
+"""The result is written, and the time to live is over."""
+
+stopping = lives(then=(("settle", _ROUNDS), _SUSPEND))
+"""The user suspends the job."""
+
+stopped = lives(then=(_SUSPEND, ("settle", _ROUNDS), ("launcher_says", "Suspended")))
+"""The launcher has stopped, and nothing is deleted yet."""
+
+shrinking = lives(
+    then=(("settle", _ROUNDS), ("user_edits", (f"{_WORKER}.replicas", 1)))
+)
+"""Fewer workers are asked for than are there."""
+
+losing = lives(then=(("settle", _ROUNDS), ("pod_goes", 0)))
+"""A pod was lost, and nothing else changed."""
+
+missing = _WHICH.flatmap(
+    lambda which: lives(then=(("settle", _ROUNDS), ("something_goes", which)))
+)
+"""One of the objects that are no pods was deleted."""
+
+trespassed = _WHICH.flatmap(
+    lambda which: lives(then=(("somebody_takes_a_name", which),))
+)
+"""Somebody else has the name of a child."""
+
+moments = evenly(
+    *[lives()] * 4,
+    *[ending, ended, expired, stopping, stopped],
+    *[shrinking, losing, missing, trespassed],
+)
+"""Any moment of any life."""
+
+any_view = evenly(questions(), seen(moments))
+"""Any view of a cluster, consistent or not, half and half."""

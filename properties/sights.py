@@ -280,9 +280,9 @@ def _made(question: Question) -> list[Manifest]:
 
 
 @st.composite
-def questions(draw: st.DrawFn) -> Question:
-    """Draw a valid job, and any view of its cluster."""
-    manifest = draw(fresh_jobs())
+def questions(draw: st.DrawFn, *always: Edit) -> Question:
+    """Draw a valid job that says this in any case, and any view of its cluster."""
+    manifest = draw(fresh_jobs(*always))
     question = Question(manifest, (), draw(worlds))
     job, objects = question.job, list[Json]()
     if draw(st.booleans()):
@@ -341,7 +341,7 @@ _HOSTILE_EDITS: Final[tuple[Edit, ...]] = (
     ("status", [1]),
     (f"{_ROLES}.Worker.replicas", 0),
     (f"{_ROLES}.Worker.replicas", -(2**31)),
-    (f"{_ROLES}.Worker.replicas", 10**5),
+    (f"{_ROLES}.Worker.replicas", 2**31 - 1),
     (f"{_ROLES}.Worker.template.spec.containers", []),
     ("spec.slotsPerWorker", -1),
     (f"{_ROLES}.Launcher.replicas", 2),
@@ -360,7 +360,7 @@ def hostile_questions(draw: st.DrawFn) -> Question:
     """Draw a question of which any part may be garbage."""
     question = draw(questions())
     odd = st.lists(st.sampled_from(_HOSTILE_EDITS), max_size=1)
-    manifest = edited(draw(spoilt(question.manifest)), draw(odd))
+    manifest = draw(spoilt(edited(question.manifest, draw(odd))))
     objects = [draw(spoilt(each)) for each in question.objects]
     unknown = draw(st.lists(_CHILDREN, max_size=1)) if draw(chance(6)) else ()
     return evolve(

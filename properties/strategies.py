@@ -85,6 +85,11 @@ def chance(one_in: int) -> st.SearchStrategy[bool]:
     return st.sampled_from([False] * (one_in - 1) + [True])
 
 
+def evenly(*choices: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Draw from each as often; `one_of` would count the parts of one that is one_of."""
+    return st.integers(0, len(choices) - 1).flatmap(lambda which: choices[which])
+
+
 # --- Times --------------------------------------------------------------------
 
 # Seconds from now; the last are of a clock that is ahead.
@@ -108,7 +113,7 @@ Edit = tuple[str, Any]
 
 _CPU: Final = {"cpu": "500m", "memory": "1Gi"}
 _SSH_PORT: Final = {"name": "ssh", "containerPort": 2222, "protocol": "TCP"}
-_GANG: Final = "metadata.annotations.training~kubeflow~org/gang-scheduling"
+GANG: Final = "metadata.annotations.training~kubeflow~org/gang-scheduling"
 _QUEUE: Final = "kueue~x-k8s~io/queue-name"
 _POLICY: Final = "spec.runPolicy"
 _GROUP: Final = "spec.runPolicy.schedulingPolicy"
@@ -176,19 +181,22 @@ SPEC_EDITS: Final[tuple[Edit, ...]] = (
     (f"{_POLICY}.backoffLimit", 0),
     (f"{_POLICY}.backoffLimit", 2),
     (f"{_POLICY}.managedBy", "kubeflow.org/mpi-operator"),
-    (f"{_POLICY}.managedBy", "kueue.x-k8s.io/multikueue"),
-    ("metadata.deletionTimestamp", stamp(0)),
     (f"{_GROUP}.minAvailable", 1),
     (f"{_GROUP}.queue", "q"),
     (f"{_GROUP}.minResources", {"cpu": "3"}),
     (f"{_GROUP}.priorityClass", "high"),
     (f"{_GROUP}.scheduleTimeoutSeconds", 30),
-    (_GANG, "volcano"),
-    (_GANG, "none"),
-    (_GANG, "kubernetes"),
+    (GANG, "volcano"),
+    (GANG, "none"),
+    (GANG, "kubernetes"),
     (f"metadata.labels.{_QUEUE}", "q"),
     ("metadata.generation", 2),
 )
+
+
+# Of these jobs nothing is to be learnt but that they are left alone: they are rare.
+ELSEWHERE: Final[Edit] = (f"{_POLICY}.managedBy", "kueue.x-k8s.io/multikueue")
+DELETED: Final[Edit] = ("metadata.deletionTimestamp", stamp(0))
 
 
 def kept(manifest: Manifest) -> Json:
@@ -208,7 +216,7 @@ def edited(manifest: Manifest, edits: Iterable[Edit]) -> Json:
                 at[key] = {}
             at = at[int(key) if isinstance(at, list) else key]
         if isinstance(at, list):
-            at[int(last) :] = [kept(part)]
+            at[int(last) :] = [part]
         else:
             at[last] = part
     return kept(result)
@@ -237,15 +245,17 @@ def plain_job(name: str = "pi", workers: int = 2) -> Json:
 
 
 @st.composite
-def fresh_jobs(draw: st.DrawFn) -> Json:
-    """Draw a valid job in a cluster, without a status."""
+def fresh_jobs(draw: st.DrawFn, *always: Edit) -> Json:
+    """Draw a valid job in a cluster, without a status; some things said in any case."""
     name = draw(st.sampled_from(["pi", *NAMES]))
     workers = draw(st.sampled_from([2, 1, 3, 4, 2, 0]))
     edits = draw(st.lists(st.sampled_from(SPEC_EDITS), max_size=8))
     edits += draw(st.lists(st.sampled_from(LAUNCHER_EDITS), max_size=4))
     if workers:
         edits += draw(st.lists(st.sampled_from(WORKER_EDITS), max_size=4))
-    return edited(plain_job(name, workers), edits)
+    if draw(chance(20)):
+        edits.append(draw(st.sampled_from([ELSEWHERE, DELETED])))
+    return edited(plain_job(name, workers), [*edits, *always])
 
 
 # --- The world ----------------------------------------------------------------
