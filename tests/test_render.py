@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from tests.builders import a_manifest, a_template
-from tests.states import NOW, Said, changed, count, fail, grown, new, printed, said
+from tests.states import (
+    NOW,
+    Object,
+    Said,
+    changed,
+    count,
+    fail,
+    grown,
+    new,
+    printed,
+    said,
+)
 
 NEW_IMAGE = {"template": a_template({"image": "new"})}
 
@@ -24,7 +35,7 @@ def state_file(tmp_path: Path) -> Path:
     return file
 
 
-def edited(file: Path, *options: str, **parts: Any) -> Said:  # noqa: ANN401 - a_manifest's.
+def edited(file: Path, *options: str, **parts: Any) -> Said:  # noqa: ANN401 - those of a_manifest.
     """Plan an edit of the job in a state."""
     words = ("plan", "-f", "-", "--observed", str(file), *NOW, *options)
     return said(*words, stdin=new(**{"workers": 4, **parts}))
@@ -203,8 +214,8 @@ def test_what_is_over_goes(file: Path) -> None:
 
 @pytest.mark.rule("B8.7")
 def test_a_field_that_we_applied_once_is_taken_back(file: Path) -> None:
-    fields = {"fieldsV1": {"f:spec": {"f:ports": {}}}}
-    owned = {"manager": "mpi-operator", "operation": "Apply", **fields}
+    fields: Object = {"fieldsV1": {"f:spec": {"f:ports": {}}}}
+    owned: Object = {"manager": "mpi-operator", "operation": "Apply", **fields}
     changed(file, "Service", "pi", metadata={"managedFields": [owned]})
     text = said("plan", "--observed", str(file), *NOW).out
     assert "\n~  Service    pi                put back as described\n" in text
