@@ -169,8 +169,10 @@ class Life:
         if not self.lines:
             return None
         line = self.lines[0]
-        since = self.true.get(line.condition) if line.condition else 0.0
-        return None if since is None else max(since + line.after, self.ready)
+        if not line.condition:
+            return max(line.after, self.ready)
+        since = self.true.get(line.condition)
+        return None if since is None else max(since, self.ready) + line.after
 
     def _user(self) -> None:
         line: Line = self.lines.pop(0)

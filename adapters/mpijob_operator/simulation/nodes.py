@@ -126,8 +126,8 @@ def _attempt(cluster: Cluster, pod: Manifest) -> int:
 
 
 def _start_seconds(habits: Habits, pod: Manifest) -> float:
-    # Chance that is to be the same in every run: not a matter of security.
-    chance = random.Random(f"{habits.seed}/{pod['metadata']['uid']}")  # noqa: S311
+    seed = f"{habits.seed}/{pod['metadata']['uid']}"
+    chance = random.Random(seed)  # noqa: S311 - to be the same in every run.
     return round(chance.uniform(*habits.start_seconds), 1)
 
 
