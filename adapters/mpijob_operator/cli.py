@@ -92,9 +92,10 @@ class _Formatter(argparse.HelpFormatter):
 
 @functools.cache
 def columns() -> int:
-    columns = os.environ.get("COLUMNS", "")
+    """Return how wide a help text may be."""
+    asked = os.environ.get("COLUMNS", "")
     try:
-        return int(columns) if columns.isdecimal() else os.get_terminal_size().columns
+        return int(asked) if asked.isdecimal() else os.get_terminal_size().columns
     except OSError:  # Nobody looks at a terminal: the width of old.
         return 80
 
