@@ -32,13 +32,14 @@ def _plain(value: object) -> object:
         case None | str() | int() | float():
             return value
         case Mapping():
-            parts = cast("Mapping[object, object]", value)
-            return {str(key): _plain(part) for key, part in parts.items()}
+            fields = cast("Mapping[object, object]", value)
+            return {str(key): _plain(part) for key, part in fields.items()}
         case frozenset():
             return sorted(map(text_of, cast("frozenset[object]", value)))
         case list() | tuple():
-            name = [type(value).__name__] if hasattr(value, "_fields") else []
-            return [*name, *map(_plain, cast("list[object]", value))]
+            parts = cast("list[object]", value)
+            name = [type(parts).__name__] if hasattr(parts, "_fields") else []
+            return [*name, *map(_plain, parts)]
         case _:
-            fields = asdict(cast("Any", value), recurse=False)
-            return _plain({"": type(value).__name__, **fields})
+            known = asdict(cast("Any", value), recurse=False)
+            return _plain({"": type(value).__name__, **known})

@@ -7,7 +7,7 @@ collisions, strangers and objects of an earlier job of the same name are common.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import mpijob
 from mpijob import Observed, PriorityClass, Settings, World, sightings
 from mpijob.job import MPIJob
-from mpijob.loose import Manifest
+from mpijob.loose import Manifest, mapping, sequence
 from mpijob.names import Child
 from mpijob.observed import Live, Refusal, Unreadable
 from mpijob.plan import Plan
@@ -212,10 +212,10 @@ def edited(manifest: Manifest, edits: Iterable[Edit]) -> Json:
         at: Any = result
         *way, last = (key.replace("~", ".") for key in path.split("."))
         for key in way:
-            if isinstance(at, dict) and not isinstance(at.get(key), dict | list):
+            if not key.isdigit() and not at.get(key):
                 at[key] = {}
-            at = at[int(key) if isinstance(at, list) else key]
-        if isinstance(at, list):
+            at = at[int(key) if key.isdigit() else key]
+        if last.isdigit():
             at[int(last) :] = [part]
         else:
             at[last] = part
@@ -297,13 +297,10 @@ anything: st.SearchStrategy[Any] = st.recursive(
 
 def paths_of(value: object, path: tuple[str | int, ...] = ()) -> list[Any]:
     """Return the path of every part of a JSON value but the whole."""
-    inner: Iterable[tuple[Any, object]] = ()
-    if isinstance(value, Mapping):
-        inner = value.items()
-    elif isinstance(value, list):
-        inner = enumerate(value)
+    parts: list[tuple[Any, object]] = [*enumerate(sequence(value))]
+    parts += mapping(value).items()
     found: list[Any] = []
-    for key, part in inner:
+    for key, part in parts:
         found += [(*path, key), *paths_of(part, (*path, key))]
     return found
 

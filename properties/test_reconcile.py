@@ -2,7 +2,6 @@
 """Laws of one call: what its answer depends on, and what it never does."""
 
 import random
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from mpijob import Apply, Create, Desired, encode_status, names
 from mpijob.job import Role
 from mpijob.lifetimes import Fate, fate_of
-from mpijob.loose import mapping
+from mpijob.loose import mapping, sequence
 from mpijob.names import Child
 from mpijob.stage import Stage
 from properties.canonical import canonical
@@ -20,7 +19,6 @@ from properties.deepfreeze import deepfreeze
 from properties.laws import law, sometimes
 from properties.lives import (
     WAITS,
-    SmallCluster,
     any_view,
     lives,
     losing,
@@ -30,6 +28,7 @@ from properties.lives import (
     waiting,
 )
 from properties.sights import POD_STATES, hostile_questions, questions, reference
+from properties.small_cluster import SmallCluster
 from properties.strategies import (
     FORMER,
     NAMESPACE,
@@ -73,14 +72,14 @@ def test_a_status_is_written_once(question: Question) -> None:
 # --- P3: the order of things is immaterial ------------------------------------
 
 
-def reordered(value: Any, dice: random.Random) -> Any:  # noqa: ANN401 - JSON.
+def reordered(value: object, dice: random.Random) -> Any:  # noqa: ANN401 - JSON.
     """Return JSON with the keys of each object in another order."""
-    if isinstance(value, dict):
-        items = [(key, reordered(part, dice)) for key, part in value.items()]
+    if entries := sequence(value):
+        return [reordered(part, dice) for part in entries]
+    if fields := mapping(value):
+        items = [(key, reordered(part, dice)) for key, part in fields.items()]
         dice.shuffle(items)
         return dict(items)
-    if isinstance(value, list):
-        return [reordered(part, dice) for part in value]
     return value
 
 
@@ -145,8 +144,8 @@ def bystanders(job: Json) -> st.SearchStrategy[Json]:
 
 def _bystander(kind: str, who: tuple[str, str, list[Json], Json], status: Json) -> Json:
     name, namespace, owners, labels = who
-    metadata = {"name": name, "namespace": namespace, "uid": "u-by", "labels": labels}
-    metadata["ownerReferences"] = owners
+    metadata: Json = {"name": name, "namespace": namespace, "labels": labels}
+    metadata |= {"uid": "u-by", "ownerReferences": owners}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "status": status}
 
 
@@ -188,11 +187,11 @@ def renamed(question: Question) -> Question:
     )
 
 
-def _renamed(value: Any, name: str) -> Any:  # noqa: ANN401 - JSON.
-    if isinstance(value, dict):
-        return {key: _renamed(part, name) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_renamed(part, name) for part in value]
+def _renamed(value: object, name: str) -> Any:  # noqa: ANN401 - JSON.
+    if fields := mapping(value):
+        return {key: _renamed(part, name) for key, part in fields.items()}
+    if entries := sequence(value):
+        return [_renamed(part, name) for part in entries]
     if value == name or (isinstance(value, str) and value.startswith(f"{name}-")):
         return f"two{value}"
     return f"two-{value}" if value == UID or str(value).startswith("u-") else value
@@ -207,11 +206,17 @@ def made(question: Question) -> set[str]:
     return {each.name for each in desired if isinstance(each, Create)}
 
 
-def each_pod(question: Question) -> Iterable[tuple[int, Json]]:
-    return [(i, o) for i, o in enumerate(question.objects) if o["kind"] == "Pod"]
+def each_pod(question: Question) -> list[tuple[int, Json]]:
+    """Return the pods of the job's namespace, each with its place."""
+    return [
+        (index, each)
+        for index, each in enumerate(question.objects)
+        if each["kind"] == "Pod" and each["metadata"]["namespace"] == NAMESPACE
+    ]
 
 
 def replaced(question: Question, index: int, pod: Json) -> Question:
+    """Return the question with another pod in that place."""
     objects = [*question.objects]
     objects[index] = pod
     return evolve(question, objects=tuple(objects))
@@ -224,7 +229,7 @@ def test_a_terminating_pod_is_not_alive(question: Question, which: int) -> None:
     pods = each_pod(question)
     if not sometimes("a pod is there", when=bool(pods)):
         return
-    index, pod = list(pods)[which % len(list(pods))]
+    index, pod = pods[which % len(pods)]
     going = kept(pod)
     going["metadata"]["deletionTimestamp"] = "2030-01-01T11:59:59Z"
     after = replaced(question, index, going)
@@ -368,7 +373,9 @@ def test_a_job_made_anew_takes_nothing_over(life: SmallCluster) -> None:
         return
     there = {(each["kind"], each["metadata"]["name"]) for each in question.objects}
     assert not {(kind_of(each), each.name) for each in answer.desired} & there
-    assert answer.unwanted == answer.touches == answer.numbering == ()
+    assert not (answer.unwanted)
+    assert not (answer.touches)
+    assert not (answer.numbering)
     worker = answer.status.worker
     assert worker is None or worker.succeeded == worker.failed == 0
     assert Role.WORKER not in answer.outdated
