@@ -92,7 +92,7 @@ def test_a_state_that_lacks_kinds_is_noted(tmp_path: Path) -> None:
 # --- An edit ------------------------------------------------------------------
 
 
-def edited(state: str, *words: str, **parts: Any) -> str:  # noqa: ANN401 - a_manifest's.
+def edited(state: str, *words: str, **parts: Any) -> str:  # noqa: ANN401 - those of a_manifest.
     """Return what a plan says of an edit of the job in a state."""
     done = said("plan", "-f", "-", "--observed", state, *words, stdin=new(**parts))
     assert done.code == 0
