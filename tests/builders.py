@@ -179,9 +179,9 @@ _APIS: Final = {
 _NAMES: Final = {"ConfigMap": "pi-config", "Secret": "pi-ssh"}
 
 
-def a_thing(kind: str, **fields: Any) -> Thing:  # noqa: ANN401 - Thing's.
-    """Return a child of the job that is neither pod nor Job."""
-    ref = Ref(_APIS.get(kind, "v1"), kind, "hpc", _NAMES.get(kind, "pi"))
+def a_thing(kind: str, api: str = "", **fields: Any) -> Thing:  # noqa: ANN401 - Thing's.
+    """Return a child that is neither pod nor Job; a PodGroup is volcano's."""
+    ref = Ref(api or _APIS.get(kind, "v1"), kind, "hpc", _NAMES.get(kind, "pi"))
     thing = Thing(ref, uid=kind.lower(), owner=OURS)
     return evolve(thing, **fields)
 

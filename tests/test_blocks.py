@@ -18,12 +18,14 @@ from tests.builders import (
     a_worker,
     cases,
     the_case,
+    world,
 )
 
 FOREIGN = "exists already and is not this MPIJob's: "
 NO_POD = Refusal(Child.WORKER, "pi-worker-0", "QuotaExceeded", "no quota")
 NO_JOB = Refusal(Child.LAUNCHER, "pi-launcher", "Forbidden", "not you")
 NO_MAP = Refusal(Child.CONFIG_MAP, "pi-config", "AdmissionDenied", "policy")
+INVALID = Refusal(Child.WORKER, "pi-worker-1", "Invalid", "bad")
 STRAY = evolve(a_worker(0), name="pi-worker-x")
 GARBAGE = Unreadable("Pod", "pi-worker-3", "no metadata")
 
@@ -42,7 +44,7 @@ def blocks(
 @cases("found, reason, message", {
     **{kind: ([theirs(kind)], "ErrResourceExists", f"{FOREIGN}{kind} {name}")
         for kind, name in (("Service", "pi"), ("ConfigMap", "pi-config"), ("Secret",
-        "pi-ssh"), ("PodGroup", "pi"), ("Workload", "pi"))},
+        "pi-ssh"))},
     "launcher Job": ([a_launcher(owner=THEIRS)], "ErrResourceExists",
         f"{FOREIGN}launcher Job pi-launcher"),
     "workers": ([a_worker(1, owner=THEIRS), a_worker(0, owner=THEIRS)],
@@ -76,11 +78,12 @@ def test_what_is_no_obstacle_is_not_told(found: list[Sighting]) -> None:
 @pytest.mark.rule("B4.1", "B1.7")
 def test_obstacles_come_by_their_weight() -> None:
     job = a_job(workers=2, slotsPerWorker=-1)
-    found = blocks(NO_POD, NO_JOB, NO_MAP, STRAY, theirs("Secret"), job=job)
+    found = blocks(NO_POD, NO_JOB, INVALID, NO_MAP, STRAY, theirs("Secret"), job=job)
     assert [block.reason for block in found] == [
         "InvalidSpec",
         "ErrResourceExists",
         "UnreadableChild",
+        "Invalid",
         "AdmissionDenied",
         "Forbidden",
         "QuotaExceeded",
@@ -117,7 +120,6 @@ def test_only_what_a_stage_wants_can_be_in_its_way(
 @pytest.mark.rule("B8.1")
 @pytest.mark.parametrize(("found", "held"), [
     *((theirs(kind), True) for kind in ("Service", "ConfigMap", "Secret")),
-    *((theirs(kind), True) for kind in ("PodGroup", "Workload")),
     (a_launcher(owner=THEIRS), False),
     (a_worker(0, owner=THEIRS), False),
     (a_thing("Service"), False),
@@ -126,3 +128,29 @@ def test_what_every_pod_would_use_holds_every_pod(
     found: Sighting, *, held: bool
 ) -> None:
     assert pods_held(the_case(a_job(), found)) is held
+
+
+PLUGINS, KUBERNETES = "scheduling.x-k8s.io/v1alpha1", "scheduling.k8s.io/v1beta1"
+
+
+@pytest.mark.rule("B8.1", "B7.1", "B7.6")
+@pytest.mark.parametrize(("scheduler", "kind", "api", "held"), [
+    ("none", "PodGroup", "", False),
+    ("none", "PodGroup", PLUGINS, False),
+    ("none", "Workload", KUBERNETES, False),
+    ("volcano", "PodGroup", "", True),
+    ("volcano", "PodGroup", PLUGINS, False),
+    ("volcano", "Workload", KUBERNETES, False),
+    ("sp", "PodGroup", PLUGINS, True),
+    ("kubernetes", "PodGroup", KUBERNETES, True),
+    ("kubernetes", "Workload", KUBERNETES, True),
+    ("kubernetes", "PodGroup", "", False),
+])  # fmt: skip
+def test_only_a_group_that_pods_would_use_holds_them(
+    scheduler: str, kind: str, api: str, *, held: bool
+) -> None:
+    group = a_thing(kind, api, owner=THEIRS)
+    case = the_case(a_job(), group, world=world(gang_scheduler=scheduler))
+    told = Block("ErrResourceExists", f"{FOREIGN}{kind} pi")
+    assert pods_held(case) is held
+    assert blocks_of(case, Stage.STARTING) == ((told,) if held else ())

@@ -90,6 +90,9 @@ FS_GROUP = (
         " MPIJob is queued, not its pods")),
     "root with a group": (a_job(worker=as_user(0, fsGroup=7)),
         f"{WORKER}.spec.securityContext.fsGroup {FS_GROUP}"),
+    "root by the image, with a group": (
+        a_job(worker=a_role(securityContext={"fsGroup": 7})),
+        f"{WORKER}.spec.securityContext.fsGroup {FS_GROUP}"),
     "root launcher with a group": (a_job(launcher=as_user(0, fsGroup=7)),
         f"{LAUNCHER}.spec.securityContext.fsGroup {FS_GROUP}"),
 })  # fmt: skip
@@ -130,6 +133,8 @@ def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
     "ssh port": a_job(worker=a_role({"ports": [{"name": "ssh"}]}), **WAIT),
     "probed": a_job(worker=a_role({"readinessProbe": {"exec": {}}}), **WAIT),
     "a user with a group": a_job(worker=as_user(1000, fsGroup=7)),
+    "a group, and another home": a_job(sshAuthMountPath="/keys",
+        worker=a_role(securityContext={"fsGroup": 7})),
     "root without a group": a_job(worker=as_user(0)),
     "no gang": a_job(launcher=a_role(priorityClassName="lost")),
 })  # fmt: skip

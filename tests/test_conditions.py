@@ -2,7 +2,6 @@
 """How a condition changes, and when its two times do."""
 
 import pytest
-from attrs import evolve
 
 from mpijob.conditions import false, true, with_condition
 from mpijob.status import Condition, JobStatus

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from mpijob.actions import Apply, Desired
 from mpijob.job import MPIJob
+from mpijob.names import Child
 from mpijob.observed import Pod
 from mpijob.world import World
 from tests.builders import (
@@ -174,21 +175,25 @@ def test_what_is_there_is_applied_to_by_uid() -> None:
 
 # --- The gang -----------------------------------------------------------------
 
-OLD_API = world(gang_scheduler="kubernetes", workload_api="v1alpha2")
-GROUP, WORKLOAD = a_thing("PodGroup"), a_thing("Workload")
+PLUGINS, OLD = "scheduling.x-k8s.io/v1alpha1", "scheduling.k8s.io/v1alpha2"
+NATIVE = world(gang_scheduler="kubernetes")
+NATIVE_OLD = world(gang_scheduler="kubernetes", workload_api="v1alpha2")
+WORKLOAD = a_thing("Workload")
+BOTH = (WORKLOAD, a_thing("PodGroup", WORKLOAD.ref.api_version))
+BOTH_OLD = (a_thing("Workload", OLD), a_thing("PodGroup", OLD))
 
 
 @pytest.mark.rule("B7.5", "B7.6", "B7.7")
 @cases("surroundings, found, expected", {
     "no gang": (WORLD, (), []),
     "volcano": (world(gang_scheduler="volcano"), (), ["Apply PodGroup pi"]),
-    "edited": (world(gang_scheduler="sp"), (GROUP,), ["Apply PodGroup pi"]),
-    "kubernetes": (world(gang_scheduler="kubernetes"), (), ["Create Workload pi",
+    "edited": (world(gang_scheduler="sp"), (a_thing("PodGroup", PLUGINS),),
+        ["Apply PodGroup pi"]),
+    "kubernetes": (NATIVE, (), ["Create Workload pi", "Apply PodGroup pi"]),
+    "a Workload cannot be changed": (NATIVE, BOTH, ["Keep Workload pi",
         "Apply PodGroup pi"]),
-    "a Workload cannot be changed": (world(gang_scheduler="kubernetes"), (WORKLOAD,
-        GROUP), ["Keep Workload pi", "Apply PodGroup pi"]),
-    "kubernetes before": (OLD_API, (), ["Create Workload pi", "Apply PodGroup pi"]),
-    "nor could a PodGroup before": (OLD_API, (WORKLOAD, GROUP), ["Keep Workload pi",
+    "kubernetes before": (NATIVE_OLD, (), ["Create Workload pi", "Apply PodGroup pi"]),
+    "nor could a PodGroup before": (NATIVE_OLD, BOTH_OLD, ["Keep Workload pi",
         "Keep PodGroup pi"]),
 })  # fmt: skip
 def test_a_gang_has_its_group_before_any_pod(
@@ -201,10 +206,22 @@ def test_a_gang_has_its_group_before_any_pod(
         WORKER,
         LAUNCHER,
     ]
-    uids = {
-        e.uid for e in asked.desired if isinstance(e, Apply) and "Group" in shown(e)
-    }
+    applied = [each for each in asked.desired if isinstance(each, Apply)]
+    uids = {each.uid for each in applied if each.child is Child.POD_GROUP}
     assert uids <= ({"podgroup"} if found else {""})
+    assert asked.unwanted == ()
+
+
+@pytest.mark.rule("B7.7")
+@pytest.mark.parametrize("scheduler", ["none", "sp", "kubernetes"])
+def test_a_group_of_another_gang_scheduler_goes(scheduler: str) -> None:
+    groups = (a_thing("PodGroup"), a_thing("PodGroup", "x", terminating=True))
+    asked = answer(a_job(), *groups, world=world(gang_scheduler=scheduler))
+    assert [(d.ref, d.why) for d in asked.unwanted] == [
+        (groups[0].ref, "it is of another gang scheduler")
+    ]
+    applied = [each for each in asked.desired if isinstance(each, Apply)]
+    assert {each.uid for each in applied} == {""}
 
 
 @pytest.mark.rule("B7.5", "B8.1")

@@ -112,7 +112,7 @@ JUST_TOLD = JobCondition(since=at(-9.5))
     "somebody suspended it just now": (a_job(status=RUNNING), a_launcher(suspend=True,
         conditions={"Suspended": JUST_TOLD}), None),
     "the Job controller does not know yet": (a_job(status=RUNNING),
-        a_launcher(suspend=True), False),
+        a_launcher(suspend=True), None),
     "at a time unknown": (a_job(status=RUNNING), a_launcher(suspend=True,
         conditions={"Suspended": JobCondition()}), False),
     "it goes": (a_job(status=RUNNING), a_launcher(suspend=True, terminating=True),

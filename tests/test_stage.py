@@ -71,6 +71,9 @@ DECIDED: dict[str, tuple[MPIJob, tuple[Sighting, ...], str]] = {
     "somebody else manages it": (a_job(policy={
         "managedBy": "kueue.x-k8s.io/multikueue"}), (), "managed_elsewhere"),
     "an unknown manager": (a_job(policy={"managedBy": "x"}), (), "managed_elsewhere"),
+    "a manager that is no word": (a_job(policy={"managedBy": 5}), (),
+        "managed_elsewhere"),
+    "nobody is named": (a_job(policy={"managedBy": ""}), (), "otherwise"),
     "we manage it": (a_job(policy={"managedBy": "kubeflow.org/mpi-operator"}), (),
         "otherwise"),
     "it is being deleted": (a_job(metadata={"deletionTimestamp": "x"}), (),

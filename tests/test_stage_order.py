@@ -14,7 +14,7 @@ from mpijob.job import MPIJob
 from mpijob.names import Child
 from mpijob.observed import LauncherJob, Observed, Refusal
 from mpijob.stage import standing_of
-from mpijob.status import ReplicaStatus
+from mpijob.status import Condition, ReplicaStatus
 from mpijob.world import World
 from tests.builders import (
     NOON,
@@ -138,10 +138,8 @@ def test_a_suspension_loses_no_result(launcher: LauncherJob, expected: str) -> N
 def test_a_job_whose_pods_are_invalid_fails_in_the_end(
     start: int | None, since: int | None, reason: str, status: str, *, expected: bool
 ) -> None:
-    blocked = evolve(
-        a_condition("Blocked", status, reason),
-        last_transition_time=None if since is None else at(since),
-    )
+    moved = None if since is None else at(since)
+    blocked = Condition("Blocked", status, reason, "", at(-999), moved)
     started = None if start is None else at(start)
     job = a_job(status=a_status(blocked, start_time=started))
     assert (named(job, REFUSAL) == "refused") is expected
