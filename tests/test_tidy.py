@@ -16,6 +16,7 @@ import pytest
 from mpijob.actions import GUARDS
 from mpijob.lifetimes import COLUMNS, LIFETIMES
 from mpijob.stage import QUESTIONS
+from mpijob.status import REMEMBERED
 from tests.tools import rules, source
 from tests.tools.source import ROOT, label
 
@@ -197,9 +198,9 @@ def test_the_map_shows_every_module(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["questions", "lifetimes", "guards"])
+@pytest.mark.parametrize("name", ["questions", "lifetimes", "guards", "remembered"])
 def test_the_tables_of_the_architecture_are_those_of_the_code(name: str) -> None:
-    rows = {"questions": questions, "lifetimes": lifetimes, "guards": guards}[name]()
+    rows = TABLES[name]()
     rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     if os.environ.get("ACCEPT"):
@@ -225,6 +226,20 @@ def guards() -> list[list[str]]:
     """Give each action with what makes it harmless on an old view."""
     said = [[f"`{action.__name__}`", guard] for action, guard in GUARDS.items()]
     return [["action", "what makes it harmless when our view was old"], *said]
+
+
+def remembered() -> list[list[str]]:
+    """Give what is remembered between two calls, with where."""
+    said = [[what, where] for what, where in REMEMBERED.items()]
+    return [["what is remembered, and nothing else", "where"], *said]
+
+
+TABLES = {
+    "questions": questions,
+    "lifetimes": lifetimes,
+    "guards": guards,
+    "remembered": remembered,
+}
 
 
 def test_the_readme_takes_five_minutes() -> None:

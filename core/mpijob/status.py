@@ -7,11 +7,22 @@ Times are aware datetimes in UTC, whole seconds, as the API keeps them.
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
 from mpijob.loose import NOTHING
+
+# What is remembered between two calls, and where (B4.9). Nothing else is: who loses the
+# status loses the verdict and the counts, nothing more.
+REMEMBERED: Final[Mapping[str, str]] = {
+    "the verdict, startTime, completionTime, times of conditions": "status",
+    "that a suspension is under way": "condition Suspended, until nothing is left",
+    "failures of workers": "an annotation on the pod, then status, then the pod goes",
+    "launcher failures and successes": "the launcher Job; status once it is gone",
+    "workers' successes": "status, the largest number seen",
+    "what a pod was made from": "an annotation on the pod, a hash",
+}
 
 
 class ConditionType(enum.StrEnum):
