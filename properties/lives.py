@@ -122,6 +122,19 @@ stopping = lives(then=(("settle", _ROUNDS), _SUSPEND))
 stopped = lives(then=(_SUSPEND, ("settle", _ROUNDS), ("launcher_says", "Suspended")))
 """The launcher has stopped, and nothing is deleted yet."""
 
+_STOPPED: Final[tuple[Move, ...]] = (
+    _SUSPEND,
+    ("settle", _ROUNDS),
+    ("launcher_says", "Suspended"),
+    ("reconcile", None),
+)
+cleared = lives(then=_STOPPED)
+"""All that was suspended has been deleted, and the status does not say so yet."""
+
+_RESUME: Final[Move] = ("user_edits", ("spec.runPolicy.suspend", False))
+resuming = lives(then=(*_STOPPED, ("settle", _ROUNDS), _RESUME))
+"""A job that was suspended to the end is resumed."""
+
 shrinking = lives(
     then=(("settle", _ROUNDS), ("user_edits", (f"{_WORKER}.replicas", 1)))
 )
@@ -147,7 +160,7 @@ trespassed = _WHICH.flatmap(
 
 moments = evenly(
     *[lives()] * 4,
-    *[ending, ended, expired, stopping, stopped],
+    *[ending, ended, expired, stopping, stopped, cleared, resuming],
     *[shrinking, losing, missing, drifting, trespassed],
 )
 """Any moment of any life."""

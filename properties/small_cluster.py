@@ -254,7 +254,9 @@ class SmallCluster:
             thing["metadata"] = {**thing["metadata"], **head}
 
     def user_edits(self, edit: Edit) -> None:
-        """The user changes the spec."""
+        """The user changes the spec; of workers only where there are some."""
+        if "Worker" in edit[0] and not self.question.job.worker:
+            return
         self.manifest = edited(self.manifest, [edit])
         generation = self.manifest["metadata"]["generation"]
         self.manifest["metadata"]["generation"] = generation + 1

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import strategies as st
 
 from properties.laws import law, sometimes
-from properties.strategies import fresh_jobs, kept, plain_job, spoilt
+from properties.strategies import chance, fresh_jobs, kept, plain_job, spoilt
 from tests.beyond import (
     ABSENT,
     BEYOND,
@@ -142,23 +142,25 @@ PARTS: Final = tuple(_parts())
 # --- Manifests ------------------------------------------------------------------
 
 # Good jobs, and bad ones that others thought of.
-_KNOWN: Final = (
-    *(corpus_job(path) for path in CORPUS),
-    *ACCEPTED.values(),
-    *(job for job, _ in REFUSED.values()),
-)
-
+_KNOWN: Final = (*map(corpus_job, CORPUS), *ACCEPTED.values())
+_REFUSED: Final = tuple(job for job, _ in REFUSED.values())
 # Where the three are told to differ: what else is wrong there must still be told.
 _DISPUTED: Final = tuple(rule.job for rule in (*BEYOND, *LEFT))
+
+_JOBS: Final = st.one_of(
+    fresh_jobs(), *map(st.sampled_from, (_KNOWN, _REFUSED, _DISPUTED))
+)
 
 
 @st.composite
 def manifests(draw: st.DrawFn) -> Heard:
     """Draw a job with a few fields set to anything, and hear what is said of it."""
-    job = draw(fresh_jobs() | st.sampled_from(_KNOWN) | st.sampled_from(_DISPUTED))
-    for path, part in draw(st.lists(st.sampled_from(PARTS), max_size=3)):
+    job = draw(_JOBS)
+    if draw(chance(4)):
+        job = changed(job, ("metadata", "name"), draw(st.sampled_from(NAMES)))
+    for path, part in draw(st.lists(st.sampled_from(PARTS), max_size=2)):
         job = changed(job, path, part)
-    if draw(st.sampled_from([False, False, True])):
+    if draw(chance(4)):
         job = {**job, "spec": draw(spoilt(job.get("spec") or {}))}
     return heard(job)
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laws of a plan: what may be asked of a cluster, in which order, with which guard."""
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,7 +16,7 @@ from mpijob import (
     WriteStatus,
     names,
 )
-from mpijob.loose import NOTHING, Manifest, mapping, mappings, sequence
+from mpijob.loose import NOTHING, Manifest, mapping, mappings
 from mpijob.names import Child
 from mpijob.status import JobStatus
 from properties.laws import law, sometimes
@@ -38,9 +36,9 @@ from properties.lives import (
     trespassed,
     waiting,
 )
-from properties.sights import hostile_questions, questions
+from properties.sights import questions
 from properties.small_cluster import SmallCluster
-from properties.strategies import DELETED, GANG, UID, Json, Question, evenly
+from properties.strategies import DELETED, UID, Json, Question, evenly
 
 
 def actions(question: Question) -> list[Action]:
@@ -309,103 +307,6 @@ def ready_pods(question: Question) -> Iterator[str]:
         going = "deletionTimestamp" in each["metadata"]
         if kind == "Pod" and is_ready and ours and not going:
             yield name
-
-
-# --- P12, P34: what is emitted ------------------------------------------------
-
-# The keys of the lists that server-side apply merges by key, where they may occur.
-LIST_KEYS: Mapping[str, tuple[str, ...]] = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "volumes": ("name",),
-    "env": ("name",),
-    "volumeMounts": ("mountPath",),
-    "ports": ("containerPort", "protocol"),
-    "ownerReferences": ("uid",),
-    "podGroupTemplates": ("name",),
-    "items": ("path",),
-}
-
-
-def repeated(value: object, path: str = "") -> Iterator[str]:
-    """Yield the paths of lists that have two entries of one key."""
-    for key, part in mapping(value).items():
-        entries = mappings(part)
-        if keys := LIST_KEYS.get(key):
-            found = [tuple(entry.get(k) for k in keys) for entry in entries]
-            if len(set(found)) < len(found):
-                yield f"{path}.{key}"
-        yield from repeated(part, f"{path}.{key}")
-    for part in sequence(value):
-        yield from repeated(part, path)
-
-
-def nulls(value: object, path: str = "") -> Iterator[str]:
-    """Yield the paths of nulls."""
-    if value is None:
-        yield path
-    for key, part in mapping(value).items():
-        yield from nulls(part, f"{path}.{key}")
-    for part in sequence(value):
-        yield from nulls(part, path)
-
-
-@pytest.mark.rule("B2.3", "B2.4", "B2.5")
-@law(
-    evenly(any_view, questions((GANG, "volcano")), questions((GANG, "kubernetes"))),
-    often=("Pod", "Job", "Service", "ConfigMap", "Secret", "PodGroup"),
-)
-def test_what_is_made_can_be_applied(question: Question) -> None:
-    """No list that we emit has two entries of one key, nothing is null, all is JSON."""
-    for action in actions(question):
-        if isinstance(action, Create | Apply):
-            made: Any = action.manifest
-            sometimes(made["kind"])
-            assert list(repeated(made)) == []
-            assert list(nulls(made)) == []
-            assert json.loads(json.dumps(made, allow_nan=False)) == made
-
-
-@pytest.mark.rule("B2", "B8.1")
-@law(
-    evenly(any_view, questions((GANG, "volcano")), questions((GANG, "kubernetes"))),
-    often=("Pod", "Job", "Service", "PodGroup"),
-)
-def test_every_child_names_its_owner(question: Question) -> None:
-    """Each child has the job for its one controller, its namespace and its labels."""
-    job = question.job
-    for action in actions(question):
-        if not isinstance(action, Create | Apply):
-            continue
-        made = action.manifest
-        sometimes(made["kind"])
-        metadata = made["metadata"]
-        owner = metadata["ownerReferences"]
-        assert [each["uid"] for each in owner] == [UID]
-        assert owner[0]["controller"] is owner[0]["blockOwnerDeletion"] is True
-        assert metadata["namespace"] == job.namespace
-        carriers = [metadata["labels"]]
-        if made["kind"] == "Job":
-            carriers.append(made["spec"]["template"]["metadata"]["labels"])
-        for labels in carriers:
-            assert names.selector(job).items() <= labels.items()
-            assert names.QUEUE_NAME_LABEL not in labels
-
-
-@pytest.mark.rule("B8.4")
-@law(hostile_questions(), often=("it is in no cluster", "it is"))
-def test_every_plan_can_be_sent(question: Question) -> None:
-    """Whatever was asked, each action of the plan is JSON with a name to send it to."""
-    job = question.job
-    sometimes("it is in no cluster", when=not job.uid)
-    sometimes("it is", when=bool(job.uid))
-    for action in actions(question):
-        if isinstance(action, Create | Apply):
-            assert action.name
-            assert json.dumps(action.manifest)
-        elif isinstance(action, Touch | Delete):
-            assert action.ref.name
-            assert action.ref.kind
 
 
 # --- P20, P21: half a plan is safe --------------------------------------------
