@@ -50,6 +50,10 @@ class SmallCluster:
         for each in question.objects:
             self.objects[_key_of(each)] = kept(each)
 
+    def __repr__(self) -> str:
+        """Return what a failing law should show: where the job got to."""
+        return f"SmallCluster({self.question!r})"
+
     @property
     def question(self) -> Question:
         """What the function is asked next; all of it read live."""

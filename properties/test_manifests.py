@@ -114,7 +114,10 @@ def test_every_child_names_its_owner(question: Question) -> None:
 
 
 @pytest.mark.rule("B8.4")
-@law(hostile_questions(), often=("it is in no cluster", "it is"))
+@law(
+    evenly(hostile_questions(), questions(("metadata.uid", ""))),
+    often=("it is in no cluster", "it is"),
+)
 def test_every_plan_can_be_sent(question: Question) -> None:
     """Whatever was asked, each action of the plan is JSON with a name to send it to."""
     job = question.job
