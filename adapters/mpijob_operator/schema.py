@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mpijob.problems import Problem
 from mpijob_operator.field_path import Path, path_text, printable, type_word
@@ -63,6 +63,13 @@ _RANGES: Final = {
 
 # The API server knows these of every object, whatever the schema says.
 _HEAD: Final = frozenset({"apiVersion", "kind", "metadata"})
+
+# What it must be able to read of their metadata, as far as users write it.
+_TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
+_METADATA: Final[OpenApi] = {
+    **{key: {"type": "string"} for key in ("name", "generateName", "namespace")},
+    **dict.fromkeys(("labels", "annotations"), _TEXTS),
+}
 
 _TYPES: Final = {
     "array": "a list",
@@ -198,6 +205,15 @@ _FAULTS: Final[Mapping[str, Callable[[Any, Parameter], Fault]]] = {
 }
 
 
+def _with_metadata(open_api: OpenApi) -> OpenApi:
+    fields: OpenApi = open_api.get("properties", {})
+    if "metadata" not in fields:
+        return open_api
+    known = {**_METADATA, **fields["metadata"].get("properties", {})}
+    metadata = {**fields["metadata"], "properties": known}
+    return {**open_api, "properties": {**fields, "metadata": metadata}}
+
+
 def _field(schema: OpenApi, key: str) -> OpenApi | None:
     """Return the schema of the field; None if the object's schema does not know it."""
     known = schema.get("properties", {}).get(key)
@@ -223,12 +239,8 @@ def _walk(schema: OpenApi, value: object) -> Iterator[tuple[Path, OpenApi, objec
     while todo:
         path, schema, value = todo.pop()
         yield path, schema, value
-        todo += reversed(
-            [
-                ((*path, part), known, inner)
-                for part, known, inner in _parts(schema, value)
-            ]
-        )
+        parts = [((*path, key), of, part) for key, of, part in _parts(schema, value)]
+        todo += reversed(parts)
 
 
 def _identity(item: object, keys: tuple[str, ...]) -> object:
@@ -300,7 +312,7 @@ def _same(old: Iterable[object], new: Iterable[object]) -> bool:
 class Schema:
     """The schema of one version of a custom resource, as its CRD has it."""
 
-    open_api: OpenApi
+    open_api: OpenApi = field(converter=_with_metadata)
 
     @cached_property
     def _json_schema(self) -> dict[str, Any]:
