@@ -55,7 +55,7 @@ class NoClock(dt.datetime):
         """Refuse."""
         raise AssertionError(f"the clock was asked, for {tz}")
 
-    utcnow = today = now  # type: ignore[assignment]
+    utcnow = today = now
 
 
 # What Python calls what reaches out of it (its table of audit events).

@@ -69,5 +69,5 @@ def test_equal_questions_get_equal_answers_at_once(asked: list[str]) -> None:
     """Many questions may be asked at once, for no answer leaves a trace."""
     alone = answers(asked)
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda line: answers([line])[0], asked * 2))
-    assert together == alone * 2
+        together = pool.map(answers, ([line] for line in asked * 2))
+    assert [text for one in together for text in one] == alone * 2

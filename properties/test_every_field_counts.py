@@ -65,7 +65,8 @@ def leaves(schema: Json, path: str = "") -> Iterator[str]:
     """Yield the fields of the spec that hold a value; not those of a template."""
     fields = dict(mapping(schema.get("properties")))
     if path == "mpiReplicaSpecs":
-        fields = dict.fromkeys(("Launcher", "Worker"), schema["additionalProperties"])
+        role: Json = schema["additionalProperties"]
+        fields = {"Launcher": role, "Worker": role}
     for key, inner in fields.items():
         at = f"{path}.{key}" if path else key
         if key == "template":
