@@ -93,6 +93,10 @@ _OF_ROLE: Final[dict[Path, tuple[Part, ...]]] = {
     ("template",): ({"spec": None}, {"spec": {}}, {"metadata": {}}),
 }
 _CONTAINER: Final[Path] = ("spec", "containers", 0)
+_PLACES: Final[tuple[Part, ...]] = (
+    *("/etc/mpi", "/etc/mpi/", "/root/.ssh", "/keys", "", 1, []),
+)
+_VOLUMES: Final[tuple[Part, ...]] = ("ssh-auth", "mpi-job-config", "v", "", 1, [], {})
 _OF_TEMPLATE: Final[dict[Path, tuple[Part, ...]]] = {
     ("metadata",): (),
     ("metadata", "labels"): ({"app": 1},),
@@ -107,13 +111,9 @@ _OF_TEMPLATE: Final[dict[Path, tuple[Part, ...]]] = {
     (*_CONTAINER, "ports"): ([{"containerPort": 1}] * 2, [{"containerPort": "ssh"}]),
     (*_CONTAINER, "resources"): ({"limits": {"cpu": "lots"}}, {"limits": {"cpu": 1}}),
     (*_CONTAINER, "volumeMounts"): tuple(
-        [{"name": "v", "mountPath": path}]
-        for path in ("/etc/mpi", "/etc/mpi/", "/root/.ssh", "/keys", "", 1, [])
+        [{"name": "v", "mountPath": place}] for place in _PLACES
     ),
-    ("spec", "volumes"): tuple(
-        [{"name": "v"}, {"name": name}]
-        for name in ("ssh-auth", "mpi-job-config", "v", "", 1, [], {})
-    ),
+    ("spec", "volumes"): tuple([{"name": "v"}, {"name": name}] for name in _VOLUMES),
     ("spec", "initContainers"): ([{"name": "a", "restartPolicy": 1}],),
     ("spec", "restartPolicy"): ("Always",),
     ("spec", "priority"): (),
