@@ -311,6 +311,11 @@ def questions(draw: st.DrawFn, *always: Edit) -> Question:
     )
 
 
+def beginnings(*always: Edit) -> st.SearchStrategy[Question]:
+    """Draw a valid job that says this in any case, and of which nothing is there."""
+    return st.builds(Question, fresh_jobs(*always), st.just(()), worlds)
+
+
 def _key(manifest: Manifest) -> tuple[str, str, str]:
     metadata = manifest["metadata"]
     return (manifest["apiVersion"], manifest["kind"], metadata["name"])

@@ -14,7 +14,7 @@ from mpijob.pods import ROLE_VARIABLE
 from mpijob_operator.schema import Schema
 from properties.laws import law, sometimes
 from properties.lives import any_view
-from properties.sights import hostile_questions, questions
+from properties.sights import beginnings, hostile_questions, questions
 from properties.strategies import (
     GANG,
     UID,
@@ -25,7 +25,7 @@ from properties.strategies import (
 )
 
 with_gangs = evenly(
-    any_view, questions((GANG, "volcano")), questions((GANG, "kubernetes"))
+    any_view, beginnings((GANG, "volcano")), beginnings((GANG, "kubernetes"))
 )
 
 
