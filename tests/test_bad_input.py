@@ -288,7 +288,7 @@ def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
             ["validate"],
             [
                 "error: the following arguments are required: -f/--filename",
-                "hint: `mpijob validate --help` shows what it takes",
+                "hint: name a manifest: mpijob validate -f FILE",
             ],
             id="nothing to validate",
         ),

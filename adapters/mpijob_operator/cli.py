@@ -112,7 +112,10 @@ class _Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        raise _Misused(message, f"`{self.prog} --help` shows what it takes")
+        hint = f"`{self.prog} --help` shows what it takes"
+        if message.endswith("required: -f/--filename"):
+            hint = f"name a manifest: {self.prog} -f FILE"
+        raise _Misused(message, hint)
 
 
 def _command(name: str) -> Command:
@@ -167,14 +170,23 @@ def _misused(word: str) -> _Misused:
 
 
 def _parsed(name: str, words: Sequence[str]) -> argparse.Namespace:
+    if list(words).count("-") > 1:
+        raise _Misused("stdin is asked for twice", "it can be read once: name a file")
     command = _parser_of(name)
     arguments, rest = command.parse_known_args(words)
     if rest:
-        known = re.findall(r"--[a-z-]+", command.format_help())
-        hint = _near(rest[0], known) or f"`mpijob {name} --help` shows what it takes"
-        what = "option" if rest[0].startswith("-") else "argument"
-        raise _Misused(f"mpijob {name} takes no {what} {rest[0]}", hint)
+        raise _unknown(command, rest[0])
     return arguments
+
+
+def _unknown(command: argparse.ArgumentParser, word: str) -> _Misused:
+    """Say of a word that a command does not take it."""
+    known = re.findall(r"--[a-z-]+", command.format_help())
+    hint = _near(word, known) or f"`{command.prog} --help` shows what it takes"
+    what = "option" if word.startswith("-") else "argument"
+    if what == "argument" and "--filename" in known:
+        hint = f"name a manifest with -f: {command.prog} -f {word}"
+    return _Misused(f"{command.prog} takes no {what} {word}", hint)
 
 
 def _version() -> str:

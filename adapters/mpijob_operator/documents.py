@@ -249,6 +249,9 @@ def _unreadable(path: str, error: Exception) -> InputError:
 
 
 def _near(path: str) -> str:
+    if "://" in path:
+        return "nothing is fetched: pipe what curl prints into -f -"
+
     import difflib  # noqa: PLC0415 - for a mistake only; it is not free.
 
     folder, name = os.path.split(path)

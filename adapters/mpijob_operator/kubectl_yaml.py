@@ -58,12 +58,13 @@ def _line(event: yaml.Event) -> int:
 
 
 _INDENTATION: Final = "check the indentation of the lines around it"
+_COLON: Final = f'quote a text that has ": " in it, or {_INDENTATION}'
 _CLOSE: Final = "close what is open: a bracket, a brace or a quote"
 
 # What the parser says that a writer of manifests meets, what to do then, and whether
 # the fault is where the parser began to read rather than where it gave up.
 _HINTS: Final = (
-    ("mapping values are not allowed", 'quote a text that has ": " in it', False),
+    ("mapping values are not allowed", _COLON, False),
     ("could not find expected ':'", _INDENTATION, True),
     ("did not find expected key", _INDENTATION, False),
     ("<document start>", "separate documents by a line of three dashes", False),

@@ -144,11 +144,11 @@ def all_problems(
     """Return what the schema refuses and what the core does, each path once.
 
     Where both speak of a field of ours, the core's words are the better ones; of a
-    field of the pod template, the schema's are: it knows what kind of field it is.
+    field of Kubernetes, the schema's are: it knows what kind of field it is.
     """
     core = {problem.path: problem for problem in found}
     schema = {problem.path: problem for problem in job.refused}
-    templates = {path for path in schema if ".template." in path}
+    theirs = {p for p in schema if ".template." in p or p.startswith("metadata.")}
     schemas_own = [schema[path] for path in schema if path not in core]
-    known = [schema[path] if path in templates else core[path] for path in core]
+    known = [schema[path] if path in theirs else core[path] for path in core]
     return (*known, *schemas_own)

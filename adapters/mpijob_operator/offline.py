@@ -193,11 +193,12 @@ def _asked(
     if state is not None:
         job = mpijob.decode(manifest)
         observed = evolve(sightings.observed(state.objects, job), live=LIVE)
-        if job.status.start_time is not None and state.missing:
+        begun = job.status.start_time is not None or observed.pods
+        if begun and state.missing:
             kinds = ", ".join(state.missing)
             streams.note(
                 f"the state has no {kinds} at all: they count as missing",
-                "kubectl get mpijob,job,pod,svc,cm,secret,podgroup -o yaml prints all",
+                f"{options.ALL} prints all",
             )
     return Asked(given, manifest, before, observed)
 

@@ -14,6 +14,10 @@ from mpijob_operator.streams import Streams
 
 PRIORITY_CLASS = "PriorityClass"
 
+# kubectl refuses the whole list where a cluster does not know one kind of it, and few
+# clusters know PodGroup.
+ALL = "kubectl get mpijob,job,pod,svc,cm,secret -o yaml"
+
 
 def add_files(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Declare -f and -n."""
@@ -41,8 +45,8 @@ def add_observed(parser: argparse.ArgumentParser) -> None:
         metavar="STATE",
         action="append",
         nargs="+",
-        help="what is there, as kubectl get mpijob,job,pod,svc,cm,secret,podgroup"
-        " -o yaml (or json) prints it",
+        help=f"what is there, as {ALL} (or json) prints it; with gang scheduling"
+        " podgroup, too",
     )
 
 

@@ -8,7 +8,7 @@ files that others wrote, and a terminal obeys what it is sent.
 import os
 import sys
 from collections.abc import Iterable
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from typing import BinaryIO, Final, NamedTuple, TextIO
 
 from mpijob_operator.field_path import printable
@@ -76,4 +76,16 @@ def standard() -> Streams:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    return Streams(sys.stdin.buffer, sys.stdout, sys.stderr)
+    # Python has None for one that was closed before we began, as `>&-` does.
+    given: tuple[TextIO | None, ...] = (sys.stdin, sys.stdout, sys.stderr)
+    stdin, stdout, stderr = given
+    return Streams(
+        BytesIO() if stdin is None else stdin.buffer,
+        # A write fails on this one, as it would on the one that was closed.
+        _nowhere(os.O_RDONLY) if stdout is None else stdout,
+        _nowhere(os.O_WRONLY) if stderr is None else stderr,
+    )
+
+
+def _nowhere(access: int) -> TextIO:
+    return os.fdopen(os.open(os.devnull, access), "w", encoding="utf-8")

@@ -3,15 +3,22 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 from mpijob_operator import explain, offline, options, page
 from mpijob_operator.manifests import key_text
 from mpijob_operator.offline import Planned
 from mpijob_operator.streams import Streams
 
+# A hint is a line: more names than these do not help to find a mistyped one.
+NAMED_MAX: Final = 5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
+    # argparse would put the name last, where an option takes it for one more file.
+    parser.usage = "%(prog)s [NAME] [-f FILE ...] [--observed STATE ...] [OPTIONS]"
     parser.add_argument(
         "name",
         metavar="NAME",
@@ -30,6 +37,9 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
         streams.error("there is nothing to explain", hint)
         return 2
     question = offline.question(arguments, streams)
+    if name := _taken_for_a_file(arguments):
+        hint = f"write it first: mpijob explain {name} ..."
+        streams.note(f"if {name} is the name of a job, an option took it", hint)
     if question is None:
         return 1
     plans = [offline.planned(asked, question.world) for asked in question.asked]
@@ -45,6 +55,14 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
     return 1 if question.failed or any(wrong) else 0
 
 
+def _taken_for_a_file(arguments: argparse.Namespace) -> str:
+    """Return the last of several files of an option, where there is no such file."""
+    given = (*(arguments.filename or ()), *(arguments.observed or ()))
+    last = (files[-1] for files in given if len(files) > 1)
+    missing = (name for name in last if name != "-" and not Path(name).exists())
+    return "" if arguments.name else next(missing, "")
+
+
 def _names(planned: Planned) -> tuple[str, str]:
     job = planned.job
     return job.name, f"{job.namespace}/{job.name}"
@@ -52,4 +70,6 @@ def _names(planned: Planned) -> tuple[str, str]:
 
 def _there(plans: Sequence[Planned]) -> str:
     names = [key_text((p.job.namespace, p.job.name)) for p in plans]
-    return f"there are {', '.join(names[:5])}" if names else ""
+    rest = len(names) - NAMED_MAX
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"there are {', '.join(names[:NAMED_MAX])}{more}" if names else ""

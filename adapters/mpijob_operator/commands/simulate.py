@@ -11,6 +11,7 @@ from mpijob_operator import manifests, offline, options, simulation
 from mpijob_operator.field_path import printable
 from mpijob_operator.offline import Asked
 from mpijob_operator.simulation import Script, Surroundings
+from mpijob_operator.simulation.script import DEEDS, HABITS
 from mpijob_operator.streams import Streams
 
 # Far more than a person writes; a script has a limit of lines as well.
@@ -26,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCRIPT",
         help="a file (or -) of what happens, a sentence a line, such as `at 20s: evict"
         " worker 1`, `10s after Running: suspend`, `launcher exits 137 then 0`",
+    )
+    parser.epilog = (
+        f"A SCRIPT says how pods live ({'; '.join(HABITS)}), and what happens, "
+        "each line with its time (at TIME: ...; when CONDITION: ...; TIME after "
+        f"CONDITION: ...): {'; '.join(DEEDS)}."
     )
     # There is no cluster but the one in memory.
     parser.set_defaults(observed=None)

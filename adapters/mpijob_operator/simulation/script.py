@@ -275,6 +275,7 @@ def _when(text: str) -> tuple[float, str]:
 
 
 _WHEN: Final = re.compile(r"((?:at|when)\b[^:=]*|\S+\s+after\b[^:=]*):(.*)")
+_TIMED: Final = re.compile(r"(?:at|when)\b|\S+\s+after\b")
 
 
 def _line(script: Script, text: str) -> Script:
@@ -302,6 +303,9 @@ def _habit(script: Script, text: str) -> Script:
         if any(_arguments_fit(sentence, text) for sentence in DEEDS):
             hint = f"say at 30s: {text} | when Running: {text}"
             raise _NotThat("this does not say when it happens", hint) from None
+        if _TIMED.match(text):
+            hint = "a colon follows the time, as in at 30s: suspend"
+            raise _NotThat(f"cannot read {printable(text)!r}", hint) from None
         raise
     return function(script, **arguments)
 
