@@ -53,7 +53,7 @@ def test_a_starting_job_says_what_it_waits_for(file: Path) -> None:
     going = {"deletionTimestamp": "2030-01-01T12:00:00Z"}
     changed(file, "Pod", "pi-worker-1", metadata=going, status={"phase": "Running"})
     text = said("explain", "--observed", str(file), *NOW).out
-    late = "pi-worker-0 (Pending, on n1), pi-worker-1 (Running, on n1)"
+    late = "pi-worker-0 (Pending, on n1), pi-worker-1 (Running, on n1, terminating)"
     assert f"\nwaits for: {late}, pi-worker-2 (Pending, on n1)\n" in text
     assert "\nlooks again: in 1h 30m, at 2030-01-01T13:30:00Z, or when" in text
     assert "  pi-worker-1        Running, on n1, terminating\n" in text
@@ -91,6 +91,7 @@ def test_nothing_there_is_said_of_each_child() -> None:
     text = said("explain", "-f", "-", stdin=new(policy={"suspend": True})).out
     assert "\nworker Pod    should go     -          nothing is there\n" in text
     assert "\nConfigMap     should exist  pi-config  missing\n" in text
+    assert "\nRequests left to send: 6; mpijob plan --steps shows them.\n" in text
 
 
 @pytest.mark.rule("B7.5")

@@ -104,6 +104,13 @@ def test_children_that_stay_or_go_are_counted_not_printed(state: str) -> None:
     assert note in done.err.splitlines()
 
 
+def test_no_children_is_said_where_nothing_is_printed() -> None:
+    given = new(policy={"managedBy": "kueue.x-k8s.io/multikueue"})
+    done = said("plan", "-f", "-", "-o", "yaml", stdin=given)
+    reason = "spec.runPolicy.managedBy names another controller."
+    assert done.lines() == [f"note: MPIJob hpc/pi has no children to show: {reason}"]
+
+
 def test_steps_are_requests_in_their_order() -> None:
     done = said("plan", "-f", PI, "--steps", "-o", "json", *NOW)
     (job,) = json.loads(done.out)

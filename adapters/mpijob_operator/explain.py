@@ -52,9 +52,8 @@ def page(planned: Planned, now: datetime) -> Page:
         blocks.append(Sentences(said))
     if planned.steps:
         count = sum(map(len, planned.steps))
-        blocks.append(
-            Sentences((f"{count} actions are left to do; mpijob plan shows them.",))
-        )
+        left = f"Requests left to send: {count}; mpijob plan --steps shows them."
+        blocks.append(Sentences((left,)))
     return blocks
 
 
@@ -65,7 +64,7 @@ def _waits(planned: Planned) -> Iterator[str]:
         return
     pods = {pod.name: pod for pod in seen.pods}
     late = [
-        Row("", "Pod", name, _pod(pods.get(name)))
+        Row("", "Pod", name, _going(pods.get(name)))
         for name in (names.worker(job, index) for index in range(job.workers))
         if not _is_up(pods.get(name), ready=job.waits_for_workers)
     ]
@@ -153,6 +152,9 @@ def _there(job: mpijob.MPIJob, seen: mpijob.Observed, child: Child) -> dict[str,
     return {each.name: each for each in found if each is not None}
 
 
+_TERMINATING: Final = ", terminating"
+
+
 def _seen(job: mpijob.MPIJob, found: Seen | None) -> str:
     """Say what is there, and whose it is where it is not the job's."""
     if found is None:
@@ -163,7 +165,7 @@ def _seen(job: mpijob.MPIJob, found: Seen | None) -> str:
     elif isinstance(found, LauncherJob):
         words = _launcher(found)
     ours = found.owner.uid in {job.uid, _launcher_uid(job, found)} and found.owner.uid
-    going = ", terminating" if found.terminating else ""
+    going = _TERMINATING if found.terminating else ""
     return f"{words}{going}" + ("" if ours else ", and is not this job's")
 
 
@@ -173,9 +175,13 @@ def _launcher_uid(job: mpijob.MPIJob, found: Seen) -> str:
     return found.owner.uid if is_launcher else ""
 
 
-def _pod(pod: Pod | None) -> str:
+def _going(pod: Pod | None) -> str:
     if pod is None:
         return "missing"
+    return _pod(pod) + (_TERMINATING if pod.terminating else "")
+
+
+def _pod(pod: Pod) -> str:
     words = [f"{pod.phase}, Ready" if pod.ready else pod.phase]
     if pod.node:
         words.append(f"on {pod.node}")

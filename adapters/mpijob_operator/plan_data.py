@@ -87,6 +87,8 @@ def _say(planned: Planned, streams: Streams) -> None:
             " neither is shown",
             "-o text or --steps shows them",
         )
+    elif not answer.desired:
+        streams.note(f"{name} has no children to show: {answer.because}")
 
 
 def _list(children: Iterable[Manifest]) -> Iterator[str]:
