@@ -74,6 +74,15 @@ def test_a_number_in_the_metadata_is_called_one(field: str) -> None:
     assert f"error: stdin:1: metadata.{field} {A_NUMBER}\n" in done.err
 
 
+@pytest.mark.parametrize("field", ["cleanPodPolicy", "suspend", "backoffLimit"])
+def test_a_field_a_level_too_high_is_told_where_it_belongs(field: str) -> None:
+    given = f"{MPIJOB}metadata: {{name: pi}}\nspec:\n  {field}: null\n"
+    lines = said("validate", "-f", "-", stdin=given.encode()).out.splitlines()
+    dropped = "is not a field that the schema knows, and is dropped"
+    at = lines.index(f"warning: stdin:5: spec.{field} {dropped}")
+    assert lines[at + 1] == "hint: it belongs under runPolicy"
+
+
 # --- A job named to `explain` ---------------------------------------------------------
 
 

@@ -244,7 +244,7 @@ def test_a_port_that_is_taken_is_said(server: hook_http.Server) -> None:
     port = str(server.server_address[1])
     assert hook.run(arguments("--http", port), streams) == 1
     said = told(streams.stderr)
-    assert said.startswith(f"error: cannot listen on 127.0.0.1:{port}: ")
+    assert said == f"error: cannot listen on 127.0.0.1:{port}: address already in use\n"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ def _serve(arguments: argparse.Namespace, streams: Streams) -> int:
         server = hook_http.Server(arguments.http, _routes(settings, key_pair))
     except OSError as error:
         host, port = arguments.http
-        streams.error(f"cannot listen on {host}:{port}: {error}")
+        reason = str(error.strerror or error).lower()
+        streams.error(f"cannot listen on {host}:{port}: {reason}")
         return 1
     with server:
         _stop_on_sigterm(server)

@@ -378,16 +378,17 @@ class Schema:
 
     def _unknown(self, value: Mapping[str, object]) -> Iterator[Problem]:
         for path, schema, inner in _walk(self.open_api, value):
-            if not isinstance(inner, Mapping) or _keeps_unknown(schema):
+            servers = path == ("metadata",)  # The API server's own, not the schema's.
+            if servers or not isinstance(inner, Mapping) or _keeps_unknown(schema):
                 continue
-            if path == ("metadata",):
-                continue  # The API server's own, not the schema's.
-            known = {*schema.get("properties", ()), *(() if path else _HEAD)}
+            fields = schema.get("properties", {})
+            known = {*fields, *(() if path else _HEAD)}
             for key in cast("Mapping[str, object]", inner):
                 if key not in known:
                     message = "is not a field that the schema knows, and is dropped"
-                    where = path_text((*path, key))
-                    yield Problem(where, message, _close(key, known))
+                    home = [k for k in fields if key in fields[k].get("properties", ())]
+                    hint = f"it belongs under {home[0]}" if home else _close(key, known)
+                    yield Problem(path_text((*path, key)), message, hint)
 
 
 def _keeps_unknown(schema: OpenApi) -> bool:
