@@ -164,7 +164,7 @@ def test_a_job_whose_pods_are_refused_is_looked_at_when_it_may_end() -> None:
     foreign = a_thing("Service", owner=THEIRS)
     refusal = Refusal(Child.WORKER, "pi-worker-0", "Invalid", "no")
     assert after(a_job(status=invalid), refusal) == 540
-    assert after(a_job(status=invalid), foreign) is None
+    assert after(a_job(status=invalid), foreign) == 30
     assert after(a_job(status=STARTED), refusal) == 600
 
 

@@ -180,7 +180,8 @@ def test_a_launcher_that_somebody_suspended_is_told_to_go_on(file: Path) -> None
 @pytest.mark.rule("B6.1")
 def test_a_launcher_that_stopped_goes_with_the_workers(file: Path) -> None:
     stopped = [{"type": "Suspended", "status": "True"}]
-    changed(file, "Job", "pi-launcher", status={"conditions": stopped})
+    told, status = {"suspend": True}, {"conditions": stopped}
+    changed(file, "Job", "pi-launcher", spec=told, status=status)
     text = edited(file, policy={"suspend": True}).out
     assert "\n4 pods go: pi-worker-{0..3}.\n" in text
     assert "\nThe launcher goes: the job is suspended.\n" in text

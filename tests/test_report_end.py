@@ -29,7 +29,7 @@ from tests.test_report import (
 
 @pytest.mark.rule("B4.1", "B4.2", "B4.6")
 @cases("old, expected", {
-    "it was never seen": (JobStatus(), CREATED | SUCCEEDED),
+    "it was never seen": (JobStatus(), CREATED | SUCCEEDED | NOT_RUNNING),
     "it never ran": (STARTED, CREATED | SUCCEEDED | NOT_RUNNING),
     "it ran": (RUNNING, CREATED | NOT_RUNNING | SUCCEEDED),
     "it was resumed, and never ran": (a_status("Created", WAS_SUSPENDED,

@@ -255,7 +255,7 @@ CHILDREN = [
     an_object("Service"),
     an_object("ConfigMap", "pi-config"),
     an_object("Secret", "pi-ssh"),
-    an_object("Job", "pi-launcher"),
+    {**an_object("Job", "pi-launcher"), "apiVersion": "batch/v1"},
     {**an_object("Workload"), "apiVersion": "scheduling.k8s.io/v1beta1"},
     {**an_object("PodGroup"), "apiVersion": "scheduling.k8s.io/v1beta1"},
     an_object("Pod", "pi-worker-0"),
@@ -317,9 +317,10 @@ def test_a_job_in_no_cluster_owns_no_pod() -> None:
 
 def test_an_object_without_a_namespace_is_in_the_default_one() -> None:
     job = a_job(metadata={"namespace": "default"})
-    found = observed([{"kind": "Service", "metadata": {"name": "pi"}}], job).service
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "pi"}}
+    found = observed([service], job).service
     assert found is not None
-    assert found.ref == Ref("", "Service", "default", "pi")
+    assert found.ref == Ref("v1", "Service", "default", "pi")
 
 
 GARBAGE: list[Any] = [None, 1, "x", [], [1], {}, {"type": 1}, True]

@@ -279,9 +279,14 @@ class Execution:
     def entering(self, step: int) -> "Execution":
         """Return it at the first step from there on with something to send."""
         held = {child for trouble in self.troubles for child in _holds(trouble.action)}
+        # An eviction is told with the deletion of the pod, and not without it (B4.7).
+        kept = any(isinstance(t.action, mpijob.Delete) for t in self.troubles)
         for number, actions in enumerate(self.plan[step:], step):
             due = (
-                n for n, action in enumerate(actions) if child_of(action) not in held
+                n
+                for n, action in enumerate(actions)
+                if child_of(action) not in held
+                and not (kept and isinstance(action, mpijob.Event))
             )
             if left := frozenset(due):
                 return evolve(self, step=number, left=left)

@@ -9,7 +9,6 @@ from mpijob.case import Case
 from mpijob.lifetimes import Fate, fate_of
 from mpijob.messages import listed
 from mpijob.names import GROUPS, Child
-from mpijob.observed import Refusal
 from mpijob.stage import Stage
 from mpijob.status import Reason
 from mpijob.verdict import problems_message
@@ -36,7 +35,10 @@ def blocks_of(case: Case, stage: Stage) -> tuple[Block, ...]:
 
 
 def pods_held(case: Case) -> bool:
-    """Tell whether somebody else's object holds back every pod."""
+    """Tell whether an object that every pod would use is another's, or is going."""
+    for group in case.roster.groups:
+        if group.terminating and group.ref.api_version == case.group_api:
+            return True
     return any(child in HOLDING_PODS for child, _ in case.foreign)
 
 
@@ -66,13 +68,8 @@ def _unreadable(case: Case) -> Iterator[Block]:
         yield Block(Reason.UNREADABLE_CHILD, listed(sorted(found)))
 
 
-def _weight(refusal: Refusal) -> tuple[bool, str, str]:
-    """Put what the API server calls invalid first: it can end the job (B1.7)."""
-    return refusal.reason != Reason.INVALID, refusal.child.value, refusal.name
-
-
 def _refusals(case: Case, stage: Stage) -> Iterator[Block]:
-    for refusal in sorted(case.observed.refusals, key=_weight):
+    for refusal in case.refusals:
         if fate_of(refusal.child, stage) is Fate.WANT and not _exists(
             case, refusal.name
         ):

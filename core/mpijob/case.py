@@ -8,12 +8,12 @@ from mpijob import names
 from mpijob.gang import scheduler_of
 from mpijob.job import MPIJob
 from mpijob.names import GROUPS, Child
-from mpijob.observed import Observed
+from mpijob.observed import Observed, Refusal
 from mpijob.problems import Problem
 from mpijob.roster import Roster, roster_of
-from mpijob.status import ConditionType
+from mpijob.status import ConditionType, Reason
 from mpijob.validation import problems_of
-from mpijob.world import NO_GANG, World
+from mpijob.world import World
 
 
 class Case(NamedTuple):
@@ -24,8 +24,10 @@ class Case(NamedTuple):
     world: World
     roster: Roster
     scheduler: str  # The gang scheduler of this start, `none` for none.
+    group_api: str  # The apiVersion of its PodGroup, empty for none.
     problems: tuple[Problem, ...]
     foreign: tuple[tuple[Child, str], ...]  # Children whose name somebody else has.
+    refusals: tuple[Refusal, ...]  # The weightiest first.
 
     def blocked(self, child: Child) -> bool:
         """Tell whether somebody else has the name of a child."""
@@ -38,10 +40,8 @@ class Case(NamedTuple):
 
     @property
     def had_started(self) -> bool:
-        """Whether the status says that the job was started at some time."""
-        status = self.job.status
-        running = status.condition(ConditionType.RUNNING)
-        return status.start_time is not None or running is not None
+        """Whether the job was started at some time, by status or by what is left."""
+        return _had_started(self.job, self.roster)
 
     @property
     def suspending(self) -> bool:
@@ -90,17 +90,32 @@ class Case(NamedTuple):
         )
 
 
+def _weight(refusal: Refusal) -> tuple[bool, str, str, str]:
+    """Put what the API server calls invalid first: it can end the job (B1.7)."""
+    child, name, reason, message = refusal
+    return reason != Reason.INVALID, child.value, name, message
+
+
+def _had_started(job: MPIJob, roster: Roster) -> bool:
+    status = job.status
+    running = status.condition(ConditionType.RUNNING)
+    return status.start_time is not None or running is not None or not roster.empty
+
+
 def case_of(job: MPIJob, observed: Observed, world: World) -> Case:
     """Sort the evidence."""
     roster = roster_of(job, observed)
     scheduler = scheduler_of(job, roster, world.settings)
-    started = job.status.start_time is not None
+    started = _had_started(job, roster)
     problems = problems_of(job, scheduler, started=started)
     api = names.pod_group_api(scheduler, world.settings.workload_api)
     foreign = tuple(
         (child, name)
         for child, name, version in roster.foreign
         # A group that no pod of ours would use is in nobody's way.
-        if child not in GROUPS or (scheduler != NO_GANG and version == api)
+        if child not in GROUPS or version == api
     )
-    return Case(job, observed, world, roster, scheduler, problems, foreign)
+    refusals = tuple(sorted(observed.refusals, key=_weight))
+    return Case(
+        job, observed, world, roster, scheduler, api, problems, foreign, refusals
+    )

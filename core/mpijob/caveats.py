@@ -77,10 +77,16 @@ def _gang(case: Case) -> Iterator[Problem]:
         yield Problem(path, f"is {asked}, and {possible} is the most that can be met")
     if case.scheduler == NO_GANG:
         return
+    named = {
+        "spec.runPolicy.schedulingPolicy.priorityClass": (
+            job.run_policy.scheduling_policy.priority_class
+        )
+    }
     for role in Role:
-        name = gang.priority_class(job, role)
+        path = f"{replica_path(role)}.template.spec.priorityClassName"
+        named[path] = gang.priority_class(job, role)
+    for path, name in named.items():
         if name and gang.find_priority_class(name, case.world) is None:
-            path = f"{replica_path(role)}.template.spec.priorityClassName"
             yield Problem(path, f"is {name}, which does not exist; it counts as 0")
 
 

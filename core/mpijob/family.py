@@ -67,8 +67,7 @@ def _group(case: Case, child: Child) -> Iterator[Desired]:
     A Workload cannot be changed, nor a PodGroup before v1beta1.
     """
     job, world, scheduler = case.job, case.world, case.scheduler
-    api = names.pod_group_api(scheduler, world.settings.workload_api)
-    mine = (g for g in case.roster.groups if g.ref[:2] == (api, child.value))
+    mine = (g for g in case.roster.groups if g.ref[:2] == (case.group_api, child.value))
     there = next(mine, None)
     fixed = child is Child.WORKLOAD or world.settings.workload_api == "v1alpha2"
     if scheduler == NO_GANG or (child is Child.WORKLOAD and scheduler != KUBERNETES):
@@ -154,9 +153,8 @@ def _all(case: Case, child: Child, why: str) -> Iterator[Delete]:
 
 def _surplus(case: Case) -> Iterator[Delete]:
     """Yield what is not asked for any more, and the workers to be replaced."""
-    api = names.pod_group_api(case.scheduler, case.world.settings.workload_api)
     for group in case.roster.groups:
-        other = case.scheduler == NO_GANG or group.ref.api_version != api
+        other = group.ref.api_version != case.group_api
         if other and not group.terminating:
             yield _deletion(case, group, "it is of another gang scheduler")
     for index, pod in case.roster.workers.items():

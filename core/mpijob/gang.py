@@ -24,9 +24,21 @@ def scheduler_of(job: MPIJob, roster: Roster, settings: Settings) -> str:
     Pods that exist tell which it was: a group half in one scheduler and half in
     another would wait for ever. Without pods, the annotation and the setting.
     """
-    for pod in (*roster.workers.values(), *roster.launchers):
-        return pod.scheduler or NO_GANG
+    if not any(_is_marked(job, role) for role in Role):
+        for pod in (*roster.workers.values(), *roster.launchers):
+            return pod.scheduler or NO_GANG
     return wanted_scheduler(job, settings)
+
+
+def _is_marked(job: MPIJob, role: Role) -> bool:
+    """Tell whether a template joins a group of the user's: its pods tell nothing."""
+    replica = job.replica(role)
+    metadata = mapping(replica.template.get("metadata")) if replica else NOTHING
+    return (
+        names.SCHEDULER_PLUGINS_GROUP in mapping(metadata.get("labels"))
+        or names.VOLCANO_GROUP in mapping(metadata.get("annotations"))
+        or "schedulingGroup" in _pod_spec(job, role)
+    )
 
 
 def possible_members(job: MPIJob) -> int:

@@ -44,7 +44,7 @@ def _lines(
     job: MPIJob, cluster_domain: str, workers: Iterable[int], before: str, after: str
 ) -> str:
     domain = names.domain(job, cluster_domain)
-    start, end = f"{before}{names.worker(job, 0)[:-1]}", f".{domain}{after}\n"
+    start, end = f"{before}{names.worker_prefix(job)}", f".{domain}{after}\n"
     lines = [f"{start}{index}{end}" for index in workers]
     if job.run_launcher_as_worker:
         lines.insert(0, f"{before}{names.launcher(job)}{end}")

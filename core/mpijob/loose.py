@@ -41,6 +41,11 @@ def integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def is_going(metadata: Manifest) -> bool:
+    """Tell whether an object is being deleted."""
+    return metadata.get("deletionTimestamp") is not None
+
+
 def count(value: object) -> int:
     """Return a count, 0 where it is none."""
     return max(integer(value) or 0, 0)

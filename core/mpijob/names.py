@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from mpijob.job import API_VERSION, KIND, MPIJob, Role
 from mpijob.loose import Manifest
-from mpijob.world import KUBERNETES, VOLCANO
+from mpijob.world import KUBERNETES, NO_GANG, VOLCANO
 
 OPERATOR: Final = "mpi-operator"
 MANAGED_BY: Final = "kubeflow.org/mpi-operator"
@@ -86,7 +86,12 @@ def launcher(job: MPIJob) -> str:
 
 def worker(job: MPIJob, index: int) -> str:
     """Return the name of a worker pod, which is its host name too."""
-    return f"{job.name}-worker-{index}"
+    return f"{worker_prefix(job)}{index}"
+
+
+def worker_prefix(job: MPIJob) -> str:
+    """Return what the names of all worker pods begin with."""
+    return f"{job.name}-worker-"
 
 
 # A count of an int32 field has at most ten digits.
@@ -100,11 +105,11 @@ def worker_index(job: MPIJob, pod: str) -> int | None:
     12
     >>> worker_index(MPIJob("pi"), "pi-worker-012")
     """
-    prefix, _, index = pod.rpartition("-")
-    if prefix != f"{job.name}-worker" or not 0 < len(index) <= _DIGITS:
+    prefix = worker_prefix(job)
+    index = pod[len(prefix) :]
+    if not pod.startswith(prefix) or not index.isdecimal() or len(index) > _DIGITS:
         return None
-    canonical = index.isascii() and index.isdecimal() and str(int(index)) == index
-    return int(index) if canonical else None
+    return int(index) if str(int(index)) == index else None
 
 
 def domain(job: MPIJob, cluster_domain: str) -> str:
@@ -118,7 +123,9 @@ def domain(job: MPIJob, cluster_domain: str) -> str:
 
 
 def pod_group_api(scheduler: str, workload_api: str) -> str:
-    """Return the apiVersion of the PodGroup of a gang scheduler (B7.1, B7.6)."""
+    """Return the apiVersion of a gang scheduler's PodGroup, empty for `none` (B7)."""
+    if scheduler == NO_GANG:
+        return ""
     if scheduler == VOLCANO:
         return "scheduling.volcano.sh/v1beta1"
     if scheduler == KUBERNETES:

@@ -112,7 +112,8 @@ class LauncherJob:
     @property
     def stopped(self) -> bool:
         """Whether nothing of it can run any more, ended or not (B6.1)."""
-        return self.terminating or "Suspended" in self.conditions
+        told = self.suspend and "Suspended" in self.conditions
+        return self.terminating or told
 
 
 @frozen

@@ -12,7 +12,7 @@ from typing import Final
 
 from mpijob import names
 from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
-from mpijob.loose import NOTHING, Manifest, integer, mapping, mappings, sequence
+from mpijob.loose import NOTHING, Manifest, integer, mapping, mappings, sequence, text
 from mpijob.world import KUBERNETES, NO_GANG, VOLCANO
 
 ROLE_VARIABLE: Final = "K_MPI_JOB_ROLE"
@@ -129,7 +129,7 @@ def main_container(
     # Unlike mpi-operator: a variable that the user sets wins over ours (B2.3).
     main = containers(replica)[0]
     user = sequence(main.get("env"))
-    used = {entry.get("name") for entry in mappings(user)}
+    used = {text(entry, "name") for entry in mappings(user)}
     ours = [{"name": k, "value": v} for k, v in env.items() if k not in used]
     mounted = sequence(main.get("volumeMounts"))
     added = [{"name": name, "mountPath": path} for name, path in mounts.items()]

@@ -7,6 +7,7 @@ has, `report` what its status says, `plan` what is left to do.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from attrs import frozen
 
@@ -103,6 +104,10 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
     )
 
 
+# Nothing tells us that somebody else's object went: it does not bear our labels.
+LOOK_AGAIN_S: Final = 30
+
+
 def _needs(case: Case, standing: Standing, new: JobStatus) -> frozenset[Live]:
     """Return what must be read live before the answer may be acted on."""
     old, stage = case.job.status, standing.stage
@@ -134,6 +139,8 @@ def _requeue_after(case: Case, stage: Stage, status: JobStatus) -> timedelta | N
     elif stage not in SUSPENSION:
         moments.append(later(status.start_time, policy.active_deadline_seconds))
         moments.append(refused_until(status, case.world.settings))
+    if case.foreign or case.roster.taken:
+        moments.append(later(case.world.now, LOOK_AGAIN_S))
     if fate_of(Child.WORKER, stage) is Fate.WANT:
         moments += [replaceable(case)[1], family.resume_at(case)]
     now = case.world.now

@@ -21,7 +21,7 @@ class Roster(NamedTuple):
 
     workers: Mapping[int, Pod]  # Ours, by index, in the order of the index.
     failed: tuple[Pod, ...]  # The workers that Failed and are not going yet.
-    numbered: int  # The largest number of a failure on a worker that stays (B4.9).
+    numbered: int  # The largest number on one of them (B4.9).
     strays: tuple[Pod, ...]  # Ours, but with a name of no worker.
     taken: frozenset[int]  # Workers whose name somebody else's pod has.
     launchers: tuple[Pod, ...]  # Pods of our launcher Job, of any attempt.
@@ -79,12 +79,13 @@ def roster_of(job: MPIJob, observed: Observed) -> Roster:
     launcher = observed.launcher
     ours = launcher if launcher and is_ours(launcher.owner, job) else None
     workers = {i: workers[i] for i in sorted(workers)}
-    staying = [pod for pod in workers.values() if not pod.terminating]
+    ended = (pod for pod in workers.values() if pod.phase == "Failed")
+    failed = tuple(pod for pod in ended if not pod.terminating)
     seen = _things(observed)
     return Roster(
         workers=workers,
-        failed=tuple(pod for pod in staying if pod.phase == "Failed"),
-        numbered=max((pod.failure or 0 for pod in staying), default=0),
+        failed=failed,
+        numbered=max((pod.failure or 0 for pod in failed), default=0),
         strays=tuple(strays[name] for name in sorted(strays)),
         taken=frozenset(taken - workers.keys()),
         launchers=tuple(launchers[name] for name in sorted(launchers)),

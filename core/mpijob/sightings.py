@@ -17,6 +17,7 @@ from mpijob.loose import (
     Manifest,
     count,
     integer,
+    is_going,
     mapping,
     mappings,
     sequence,
@@ -49,19 +50,20 @@ def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
     groups: list[Thing] = []
     single: dict[str, Thing] = {}
     launcher: LauncherJob | None = None
-    for value in objects:
+    for value in map(mapping, objects):
         kind, metadata = text(value, "kind"), mapping(value.get("metadata"))
         name, namespace = text(metadata, "name"), text(metadata, "namespace")
         if not name or (namespace or "default") != job.namespace:
             continue
-        if kind == "Pod":
+        api_version = text(value, "apiVersion")
+        if (api_version, kind) == ("v1", "Pod"):
             if _concerns(metadata, job):
                 pods.append(pod(value))
-        elif kind == "Job" and name == names.launcher(job):
+        elif (api_version, kind, name) == ("batch/v1", "Job", names.launcher(job)):
             launcher = launcher_job(value)
-        elif kind in _GROUPS and name == names.service(job):
+        elif _is_group(api_version, kind) and name == names.service(job):
             groups.append(thing(value))
-        elif (kind, name) in _singles(job):
+        elif api_version == "v1" and (kind, name) in _singles(job):
             single[kind] = thing(value)
     return Observed(
         service=single.get("Service"),
@@ -73,7 +75,14 @@ def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
     )
 
 
-_GROUPS: Final = frozenset(("PodGroup", "Workload"))
+_GROUP_APIS: Final = frozenset(
+    ("scheduling.volcano.sh", "scheduling.x-k8s.io", "scheduling.k8s.io")
+)
+
+
+def _is_group(api_version: str, kind: str) -> bool:
+    known = api_version.partition("/")[0] in _GROUP_APIS
+    return known and kind in ("PodGroup", "Workload")
 
 
 def _singles(job: MPIJob) -> tuple[tuple[str, str], ...]:
@@ -117,7 +126,7 @@ def thing(value: Manifest) -> Thing:
         resource_version=text(metadata, "resourceVersion"),
         owner=owner(metadata),
         labels=strings(metadata.get("labels")),
-        terminating="deletionTimestamp" in metadata,
+        terminating=is_going(metadata),
         # No key enters the memory of whoever decides (B8.5).
         manifest=NOTHING if kind == "Secret" else value,
         applied=_applied(metadata),
@@ -143,7 +152,7 @@ def launcher_job(value: Manifest) -> LauncherJob:
         resource_version=text(metadata, "resourceVersion"),
         owner=owner(metadata),
         labels=strings(metadata.get("labels")),
-        terminating="deletionTimestamp" in metadata,
+        terminating=is_going(metadata),
         suspend=spec.get("suspend") is True,
         conditions=_job_conditions(status.get("conditions")),
         succeeded=count(status.get("succeeded")),
@@ -182,7 +191,7 @@ def pod(value: Manifest) -> Pod:
         labels=labels,
         phase=phase,
         ready="Ready" in true,
-        terminating="deletionTimestamp" in metadata,
+        terminating=is_going(metadata),
         disrupted="DisruptionTarget" in true,
         reason=text(status, "reason"),
         message=text(status, "message"),
@@ -227,8 +236,7 @@ def _ended(spec: Manifest, status: Manifest) -> tuple[Ended, ...]:
         for value in mappings(status.get(key)):
             state = mapping(value.get("state"))
             name, is_main = value.get("name"), value.get("name") == main
-            if "terminated" in state:
-                ended = mapping(state["terminated"])
+            if ended := mapping(state.get("terminated")):
                 is_main = is_main and key == "containerStatuses"
                 result.append(_ending(str(name), ended, main=is_main))
     return tuple(result)

@@ -112,7 +112,7 @@ def launcher_failed(case: Case) -> bool:
 
 def never_valid(case: Case) -> bool:
     """The spec is invalid, and the job was never started."""
-    return bool(case.problems) and not case.had_started and case.roster.empty
+    return bool(case.problems) and not case.had_started
 
 
 def stopping(case: Case) -> bool:
@@ -161,7 +161,10 @@ def workers_failed(case: Case) -> bool:
 
 def refused(case: Case) -> bool:
     """The API server has called every pod invalid for too long."""
-    status, said = case.job.status, (r.reason for r in case.observed.refusals)
+    status, said = case.job.status, (r.reason for r in case.refusals)
+    running = status.condition(ConditionType.RUNNING)
+    if running is not None and running.reason != Reason.SUSPENDED:
+        return False  # It ran in this start: pods could be made.
     end = refused_until(status, case.world.settings)
     over = is_over(end, case.world.now) and case.roster.empty
     return over and Reason.INVALID in said

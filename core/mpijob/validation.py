@@ -16,7 +16,7 @@ from typing import Final
 from mpijob import names, pods
 from mpijob.hostfile import discover_hosts, hostfile
 from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
-from mpijob.loose import mapping, mappings
+from mpijob.loose import mapping, mappings, text
 from mpijob.problems import Problem
 from mpijob.world import NO_GANG
 
@@ -195,10 +195,10 @@ def _template(
         yield Problem(f"{path}.containers[0]", "must be a container")
         return
     for i, volume in enumerate(mappings(spec.get("volumes"))):
-        if volume.get("name") in mounts:
+        if (name := text(volume, "name")) in mounts:
             yield Problem(
                 f"{path}.volumes[{i}].name",
-                f"is {volume['name']}, and the operator adds a volume of that name",
+                f"is {name}, and the operator adds a volume of that name",
                 "give the volume another name",
             )
     taken = set(mounts.values())

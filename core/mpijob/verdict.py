@@ -9,7 +9,7 @@ from mpijob import conditions, stage
 from mpijob.case import Case
 from mpijob.failures import explain, newest
 from mpijob.observed import JobCondition, LauncherJob
-from mpijob.replacement import failure_count, fatal
+from mpijob.replacement import failed_workers, failure_count, fatal
 from mpijob.stage import Question
 from mpijob.status import Condition, ConditionType, Reason
 
@@ -78,13 +78,13 @@ def _worker_failed(case: Case) -> Verdict:
 def _workers_failed(case: Case) -> Verdict:
     count, limit = failure_count(case), case.job.backoff_limit
     message = f"{count} workers failed, and backoffLimit is {limit}"
-    pod = newest(case.roster.workers.values())
+    pod = newest(p for p in failed_workers(case) if p.failure is not None)
     reason = Reason.WORKER_BACKOFF_LIMIT_EXCEEDED
     return _failed(case, reason, message, explain(pod) if pod else "")
 
 
 def _refused(case: Case) -> Verdict:
-    words = (r.message for r in case.observed.refusals if r.reason == Reason.INVALID)
+    words = (r.message for r in case.refusals if r.reason == Reason.INVALID)
     message = "the API server refuses the pods"
     return _failed(case, Reason.INVALID_SPEC, message, next(words, ""))
 

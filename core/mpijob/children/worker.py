@@ -26,7 +26,7 @@ def workers(
     labels = {**shared["labels"], names.REPLICA_INDEX_LABEL: ""}
     metadata = names.metadata(job, "", labels)
     metadata["annotations"] = shared["annotations"]
-    prefix = names.worker(job, 0)[:-1]
+    prefix = names.worker_prefix(job)
     first = 1 if job.run_launcher_as_worker else 0
     result: list[Manifest] = []
     for index in indices:
