@@ -225,7 +225,7 @@ _JOB_STATES: Final[tuple[tuple[str, ...], ...]] = (
 _JOB_EDITS: Final[tuple[Edit, ...]] = (
     ("spec.suspend", True),
     ("status.succeeded", 1),
-    ("status.failed", 10**20),
+    ("status.failed", 2**31 - 1),
     ("status.failed", -1),
     ("status.completionTime", stamp(-60)),
     ("status.completionTime", stamp(-7200)),

@@ -151,6 +151,8 @@ class SmallCluster:
     def _delete(self, ref: Ref, uid: str, version: str) -> bool:
         if ref.kind == KIND:
             self.gone = version == _version(self.manifest)
+            if self.gone:
+                self._collect(uid)
             return self.gone
         found = self._found(ref, uid, version)
         if found is None:
@@ -162,8 +164,10 @@ class SmallCluster:
 
     def remove(self, found: Json) -> None:
         """Take an object away, and what it owns."""
-        del self.objects[_key_of(found)]
-        uid = _uid(found)
+        self.objects.pop(_key_of(found), None)
+        self._collect(_uid(found))
+
+    def _collect(self, uid: str) -> None:
         for each in list(self.objects.values()):
             owners = mappings(each["metadata"].get("ownerReferences"))
             if any(owner.get("uid") == uid for owner in owners):
