@@ -90,7 +90,7 @@ def test_what_is_made_can_be_applied(question: Question) -> None:
         assert json.loads(json.dumps(made, allow_nan=False)) == made
 
 
-@pytest.mark.rule("B2", "B8.1")
+@pytest.mark.rule("B8.1")
 @law(
     with_gangs,
     often=("Pod", "Job", "Service", "PodGroup"),

@@ -50,7 +50,7 @@ def kinds_and_names(job: MPIJob) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.rule("B1.5", "B2", "B2.1")
+@pytest.mark.rule("B1.5", "B2.1")
 @law(valid_names(), st.integers(0, 12), often=("it fits", "it does not", "barely"))
 def test_names_fit(name: str, workers: int) -> None:
     """Where a job's name is accepted, every name made from it is a DNS label."""
@@ -81,7 +81,7 @@ def test_what_is_no_label_is_refused(name: str) -> None:
         assert problems == ()
 
 
-@pytest.mark.rule("B2", "B8.1")
+@pytest.mark.rule("B8.1")
 @law(
     valid_names(),
     st.lists(st.sampled_from(SUFFIXES), max_size=2).map("".join),

@@ -109,8 +109,8 @@ def test_a_likely_mistake_is_a_warning(job: MPIJob, expected: str) -> None:
         f"{LEAST} is 3, and 2 is the most that can be met"),
     **{f"{role}'s priority class is missing": (a_job(**by_role(role,
         a_role(priorityClassName="lost"))),
-        (f"{ROLES}.{role}.template.spec.priorityClassName is lost, which does"
-        " not exist; it counts as 0")) for role in ("Launcher", "Worker")},
+        (f"{ROLES}.{role}.template.spec.priorityClassName is lost, and"
+        " there is no such PriorityClass")) for role in ("Launcher", "Worker")},
 })  # fmt: skip
 def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
     assert warnings(job, VOLCANO) == [expected]

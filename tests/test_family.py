@@ -105,7 +105,7 @@ def test_scaling_makes_and_deletes_the_difference(
         *[f"Keep worker Pod pi-worker-{index}" for index in kept],
         *[f"Create worker Pod pi-worker-{index}" for index in made],
     ]
-    why = f"{workers or 0} workers are asked for"
+    why = f"replicas is {workers or 0}"
     assert [(d.ref.name, d.uid, d.why) for d in found.unwanted] == [
         (f"pi-worker-{index}", f"pod-{index}", why) for index in gone
     ]

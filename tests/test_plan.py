@@ -164,7 +164,7 @@ def test_each_kind_of_step_says_what_it_is(tmp_path: Path) -> None:
     assert words == [
         "only if it is still as it was",
         "as mpi-operator-labels",
-        "2 workers are asked for",
+        "replicas is 2",
         "as mpi-operator",
     ]
     assert said("plan", "--observed", str(file), "-o", "diff").code == 0
@@ -269,7 +269,7 @@ def test_priority_classes_are_an_option(tmp_path: Path) -> None:
     worker = {"template": a_template(priorityClassName="high")}
     words = ("plan", "-f", "-", "--gang-scheduling", "volcano")
     alone = said(*words, stdin=new(worker=worker))
-    assert "priorityClassName is high, which does not exist" in alone.err
+    assert "priorityClassName is high, and there is no such" in alone.err
     done = said(*words, "--related", str(classes), stdin=new(worker=worker))
     assert done.err.count("\n") == 1
     assert "Pod is no PriorityClass, and is passed over" in done.err

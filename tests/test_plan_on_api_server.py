@@ -42,7 +42,7 @@ class Cluster:
 
     client: Client
     namespace: str
-    sent: list[str] = field(factory=lambda: list[str]())
+    sent: list[str] = field(factory=list[str])
 
     def path(self, kind: str, name: str = "") -> str:
         group = {"mpijobs": "kubeflow.org/v2beta1", "jobs": "batch/v1"}.get(kind, "v1")

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from mpijob import decode, reconcile
 from mpijob.actions import Create
+from mpijob.job import MPIJob
 from mpijob.names import Child
 from mpijob.observed import JobCondition, Observed, Refusal
 from mpijob.sightings import observed
@@ -213,3 +214,22 @@ def test_a_limit_beyond_the_calendar_never_comes() -> None:
     job = a_job(policy={"activeDeadlineSeconds": 2**62}, status=STARTED)
     asked = reconcile(job, seen(a_launcher()), WORLD)
     assert (asked.stage, asked.requeue_after) == (Stage.STARTING, None)
+
+
+@pytest.mark.rule("B1.8")
+def test_a_mount_without_a_volume_is_warned_of() -> None:
+    main = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    worker = {"template": {"spec": {"containers": [{"name": "mpi", **main}]}}}
+    (warning,) = answer(a_job(worker=worker)).warnings
+    path = (
+        "spec.mpiReplicaSpecs.Worker.template.spec.containers[0].volumeMounts[0].name"
+    )
+    assert str(warning) == f"{path} is data, and no volume has that name"
+
+
+@pytest.mark.rule("B8.1")
+@pytest.mark.parametrize(
+    "job", [a_job(status=a_status("Succeeded")), a_job(workers=1)], ids=["over", "few"]
+)
+def test_a_taken_name_that_nobody_wants_is_not_looked_at_again(job: MPIJob) -> None:
+    assert answer(job, a_worker(7, owner=THEIRS)).requeue_after is None

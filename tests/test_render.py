@@ -57,7 +57,7 @@ SPEC                                  NOW  THEN
 spec.mpiReplicaSpecs.Worker.replicas  4    2
 
    KIND       NAME              WHAT
--  Pod        pi-worker-{2..3}  2 workers are asked for
+-  Pod        pi-worker-{2..3}  replicas is 2
 ~  ConfigMap  pi-config         hostfile changes; discover_hosts.sh changes
 =  Service    pi                as it is
 =  Secret     pi-ssh            as it is
@@ -242,7 +242,7 @@ def test_a_difference_has_both_sides(file: Path) -> None:
     observedGeneration
   -   1
   +   2
-- Pod hpc/pi-worker-3 (3 workers are asked for)
+- Pod hpc/pi-worker-3 (replicas is 3)
 ~ ConfigMap hpc/pi-config
     data.hostfile
       pi-worker-2.pi.hpc.svc slots=1

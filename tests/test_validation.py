@@ -138,7 +138,7 @@ def test_what_is_allowed_has_no_problem(job: MPIJob) -> None:
 
 @pytest.mark.rule("B1.5")
 @pytest.mark.parametrize(
-    "name", ["", "Pi", "1pi", "-pi", "pi-", "p_i", "p.i", "pi\n", "pí", "x" * 200 + "_"]
+    "name", ["Pi", "1pi", "-pi", "pi-", "p_i", "p.i", "pi\n", "pí", "x" * 200 + "_"]
 )
 def test_a_name_must_be_a_host_name(name: str) -> None:
     (problem,) = problems_of(a_job(name), "none", started=False)
@@ -148,6 +148,12 @@ def test_a_name_must_be_a_host_name(name: str) -> None:
         " lower case letters, digits and dashes, no dash at the end",
         "the pods of the job get host names made from it",
     )
+
+
+@pytest.mark.rule("B1.5")
+def test_a_name_must_be_there() -> None:
+    (problem,) = problems_of(a_job(""), "none", started=False)
+    assert str(problem) == "metadata.name is missing, and an MPIJob has a name"
 
 
 @pytest.mark.rule("B1.5")

@@ -36,10 +36,10 @@ def blocks_of(case: Case, stage: Stage) -> tuple[Block, ...]:
 
 def pods_held(case: Case) -> bool:
     """Tell whether an object that every pod would use is another's, or is going."""
-    for group in case.roster.groups:
-        if group.terminating and group.ref.api_version == case.group_api:
-            return True
-    return any(child in HOLDING_PODS for child, _ in case.foreign)
+    going = [g.ref.api_version for g in case.roster.groups if g.terminating]
+    return case.group_api in going or any(
+        child in HOLDING_PODS for child, _ in case.foreign
+    )
 
 
 def _invalid(case: Case) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from typing import Final
 from mpijob import gang, names, pods
 from mpijob.case import Case
 from mpijob.job import CleanPodPolicy, MPIImplementation, MPIJob, ReplicaSpec, Role
-from mpijob.loose import mapping
+from mpijob.loose import mapping, mappings, text
 from mpijob.problems import Problem
 from mpijob.quantities import NANO, nano
 from mpijob.resources import limits
@@ -77,17 +77,14 @@ def _gang(case: Case) -> Iterator[Problem]:
         yield Problem(path, f"is {asked}, and {possible} is the most that can be met")
     if case.scheduler == NO_GANG:
         return
-    named = {
-        "spec.runPolicy.schedulingPolicy.priorityClass": (
-            job.run_policy.scheduling_policy.priority_class
-        )
-    }
+    policy = job.run_policy.scheduling_policy
+    named = {"spec.runPolicy.schedulingPolicy.priorityClass": policy.priority_class}
     for role in Role:
         path = f"{replica_path(role)}.template.spec.priorityClassName"
         named[path] = gang.priority_class(job, role)
     for path, name in named.items():
         if name and gang.find_priority_class(name, case.world) is None:
-            yield Problem(path, f"is {name}, which does not exist; it counts as 0")
+            yield Problem(path, f"is {name}, and there is no such PriorityClass")
 
 
 def _ready(case: Case) -> Iterator[Problem]:
@@ -113,6 +110,7 @@ def _template(job: MPIJob, role: Role, replica: ReplicaSpec) -> Iterator[Problem
     if spec.get("restartPolicy"):
         message = "is overridden by the restartPolicy of the replica spec"
         yield Problem(f"{path}.spec.restartPolicy", message)
+    yield from _mounts(role, replica)
     group = pods.security(replica)[2]
     if group is not None and pods.private_key_mode(job, replica) == pods.OWNER_ONLY:
         yield Problem(
@@ -121,3 +119,17 @@ def _template(job: MPIJob, role: Role, replica: ReplicaSpec) -> Iterator[Problem
             " private key, and ssh then refuses it",
             "leave fsGroup out, or run as another user",
         )
+
+
+def _mounts(role: Role, replica: ReplicaSpec) -> Iterator[Problem]:
+    """Warn of mounts without a volume: the API server takes the job, not its pods."""
+    spec = mapping(replica.template.get("spec"))
+    known = {text(volume, "name") for volume in mappings(spec.get("volumes"))}
+    known |= {names.SSH_VOLUME, names.CONFIG_VOLUME}
+    for field in ("initContainers", "containers"):
+        for i, container in enumerate(mappings(spec.get(field))):
+            for j, mount in enumerate(mappings(container.get("volumeMounts"))):
+                if (name := text(mount, "name")) not in known:
+                    path = f"{replica_path(role)}.template.spec.{field}[{i}]"
+                    where = f"{path}.volumeMounts[{j}].name"
+                    yield Problem(where, f"is {name}, and no volume has that name")

@@ -21,19 +21,12 @@ REPLACE_AFTER_S: Final = 5
 # which kubelets follow), and RestartPolicy ExitCode takes them for retryable (B2.6).
 SIGNAL_BASE: Final = 128
 
+# fmt: off
 _SIGNALS: Final = {
-    1: "SIGHUP",
-    2: "SIGINT",
-    4: "SIGILL",
-    6: "SIGABRT",
-    7: "SIGBUS",
-    8: "SIGFPE",
-    9: "SIGKILL",
-    11: "SIGSEGV",
-    13: "SIGPIPE",
-    15: "SIGTERM",
-    24: "SIGXCPU",
+    1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
+    9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM", 24: "SIGXCPU",
 }
+# fmt: on
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 

@@ -128,7 +128,7 @@ def unwanted(case: Case, stage: Stage) -> tuple[Delete, ...]:
     for child in Child:
         fate = fate_of(child, stage)
         if fate is Fate.GONE:
-            result.extend(_all(case, child, _WHY[stage]))
+            result.extend(_all(case, child, _WHY.get(stage, "the job has ended")))
     if fate_of(Child.WORKER, stage) is Fate.WANT:
         result.extend(_surplus(case))
     elif fate_of(Child.WORKER, stage) is Fate.TIDY:
@@ -138,9 +138,6 @@ def unwanted(case: Case, stage: Stage) -> tuple[Delete, ...]:
 
 _WHY: Final = {
     Stage.CLEARING: "the job is suspended",
-    Stage.SUSPENDED: "the job is suspended",
-    Stage.SUCCEEDED: "the job has ended",
-    Stage.FAILED: "the job has ended",
     Stage.EXPIRED: "ttlSecondsAfterFinished is over",
 }
 
@@ -159,7 +156,7 @@ def _surplus(case: Case) -> Iterator[Delete]:
             yield _deletion(case, group, "it is of another gang scheduler")
     for index, pod in case.roster.workers.items():
         if index >= case.job.workers and not pod.terminating:
-            yield _deletion(case, pod, f"{case.job.workers} workers are asked for")
+            yield _deletion(case, pod, f"replicas is {case.job.workers}")
     for pod in replaceable(case)[0]:
         yield _deletion(case, pod, "it failed and is replaced")
 

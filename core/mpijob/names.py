@@ -95,7 +95,7 @@ def worker_prefix(job: MPIJob) -> str:
 
 
 # A count of an int32 field has at most ten digits.
-_DIGITS: Final = 10
+DIGITS: Final = 10
 
 
 def worker_index(job: MPIJob, pod: str) -> int | None:
@@ -107,7 +107,7 @@ def worker_index(job: MPIJob, pod: str) -> int | None:
     """
     prefix = worker_prefix(job)
     index = pod[len(prefix) :]
-    if not pod.startswith(prefix) or not index.isdecimal() or len(index) > _DIGITS:
+    if not pod.startswith(prefix) or not index.isdecimal() or len(index) > DIGITS:
         return None
     return int(index) if str(int(index)) == index else None
 

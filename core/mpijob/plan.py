@@ -45,7 +45,9 @@ HOLDS: Final[Mapping[Child, frozenset[Child]]] = {
 def plan(job: MPIJob, observed: Observed, answer: Reconciliation) -> Plan:
     """Order what an answer asks for into steps; empty where nothing is left to do."""
     if answer.delete_job:
-        return ((_expire(job),),)
+        why = "ttlSecondsAfterFinished is over"
+        end = Delete(job_ref(job), job.uid, job.resource_version, "Background", why)
+        return ((end,),)
     makes, changes = _changes(observed, answer.desired)
     steps: list[Iterable[Action]] = [(touch,) for touch in answer.numbering]
     if answer.status != job.status:
@@ -57,20 +59,10 @@ def plan(job: MPIJob, observed: Observed, answer: Reconciliation) -> Plan:
     return tuple(step for step in map(tuple, steps) if step)
 
 
-def _expire(job: MPIJob) -> Delete:
-    why = "ttlSecondsAfterFinished is over"
-    return Delete(job_ref(job), job.uid, job.resource_version, "Background", why)
-
-
-# Which step a child is made in.
+# Which step a child is made in. What pods use is made side by side.
 _STEP: Final[Mapping[Child, int]] = {
-    Child.WORKLOAD: 0,
-    Child.POD_GROUP: 1,
-    Child.SERVICE: 2,
-    Child.CONFIG_MAP: 2,
-    Child.SECRET: 2,
-    Child.WORKER: 3,
-    Child.LAUNCHER: 4,
+    child: {Child.CONFIG_MAP: 2, Child.SECRET: 2}.get(child, number)
+    for number, child in enumerate(Child)
 }
 
 
@@ -78,7 +70,7 @@ def _changes(
     observed: Observed, desired: Iterable[Desired]
 ) -> tuple[bool, list[list[Action]]]:
     """Return whether anything is made anew, and the changes, step by step."""
-    steps: list[list[Action]] = [[] for _ in range(5)]
+    steps: list[list[Action]] = [[] for _ in Child]
     makes = False
     for child, group in groupby(desired, lambda each: each.child):
         step = steps[_STEP[child]]

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from mpijob import family
 from mpijob.actions import Delete, Desired, Event, Touch
-from mpijob.blocks import blocks_of
+from mpijob.blocks import Block, blocks_of
 from mpijob.case import Case, case_of
 from mpijob.caveats import warnings_of
 from mpijob.edits import outdated
@@ -26,7 +26,7 @@ from mpijob.problems import Problem
 from mpijob.replacement import replaceable
 from mpijob.report import SUSPENSION, UNREPORTED, report
 from mpijob.stage import Stage, Standing, refused_until, standing_of
-from mpijob.status import JobStatus
+from mpijob.status import JobStatus, Reason
 from mpijob.world import World, later
 
 
@@ -86,6 +86,7 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
     # Unlike mpi-operator: when its TTL is over the MPIJob itself goes; a launcher Job
     # that collected itself could take its result along (B5.6).
     expires = stage is Stage.EXPIRED and not world.settings.ttl_keeps_job
+    replaces = fate_of(Child.WORKER, stage) is Fate.WANT
     return Reconciliation(
         stage=stage,
         because=because,
@@ -98,9 +99,9 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
         touches=family.touches(case, stage),
         numbering=family.numbering(case, stage),
         events=transitions(case, stage, status),
-        evictions=_evictions(case, stage),
+        evictions=evictions(replaceable(case)[0]) if replaces else (),
         delete_job=expires,
-        requeue_after=_requeue_after(case, stage, status),
+        requeue_after=_requeue_after(case, stage, status, blocks),
     )
 
 
@@ -124,13 +125,9 @@ def _needs(case: Case, standing: Standing, new: JobStatus) -> frozenset[Live]:
     return frozenset(needs)
 
 
-def _evictions(case: Case, stage: Stage) -> tuple[Event, ...]:
-    if fate_of(Child.WORKER, stage) is not Fate.WANT:
-        return ()
-    return evictions(replaceable(case)[0])
-
-
-def _requeue_after(case: Case, stage: Stage, status: JobStatus) -> timedelta | None:
+def _requeue_after(
+    case: Case, stage: Stage, status: JobStatus, blocks: tuple[Block, ...]
+) -> timedelta | None:
     """Return the time until the next moment that changes the answer by itself."""
     policy, moments = case.job.run_policy, list[datetime | None]()
     if status.verdict is not None:
@@ -139,7 +136,7 @@ def _requeue_after(case: Case, stage: Stage, status: JobStatus) -> timedelta | N
     elif stage not in SUSPENSION:
         moments.append(later(status.start_time, policy.active_deadline_seconds))
         moments.append(refused_until(status, case.world.settings))
-    if case.foreign or case.roster.taken:
+    if any(block.reason == Reason.RESOURCE_EXISTS for block in blocks):
         moments.append(later(case.world.now, LOOK_AGAIN_S))
     if fate_of(Child.WORKER, stage) is Fate.WANT:
         moments += [replaceable(case)[1], family.resume_at(case)]

@@ -199,14 +199,12 @@ def pod(value: Manifest) -> Pod:
         created=time_of(metadata.get("creationTimestamp")),
         start_time=time_of(status.get("startTime")),
         ended=_ended(spec, status) if phase == "Failed" else (),
-        failure=int(number) if number.isdecimal() and len(number) < _DIGITS else None,
+        failure=int(number)
+        if number.isdecimal() and len(number) < names.DIGITS
+        else None,
         template_hash=text(annotations, names.TEMPLATE_HASH),
         scheduler=_scheduler(spec, labels, annotations),
     )
-
-
-# Numbers of failures are counts of an int32 field; longer is somebody else's text.
-_DIGITS: Final = 10
 
 
 def _true_conditions(values: object) -> frozenset[str]:

@@ -93,8 +93,7 @@ def failed_before(case: Case) -> bool:
 def launcher_succeeded(case: Case) -> bool:
     """The launcher Job is complete, or has succeeded and is on its way out."""
     launcher = case.roster.launcher or LauncherJob("")
-    going = case.suspending or launcher.terminating
-    said = launcher.conditions
+    going, said = case.suspending or launcher.terminating, launcher.conditions
     return "Complete" in said or (going and "SuccessCriteriaMet" in said)
 
 

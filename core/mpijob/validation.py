@@ -60,7 +60,9 @@ def replica_path(role: Role) -> str:
 
 def _name(job: MPIJob) -> Iterator[Problem]:
     last = names.worker(job, max(job.workers - 1, 0))
-    if not _DNS_1035.fullmatch(job.name):
+    if not job.name:
+        yield Problem("metadata.name", "is missing, and an MPIJob has a name")
+    elif not _DNS_1035.fullmatch(job.name):
         yield Problem(
             "metadata.name",
             f"is {job.name!r:.80}, and must be a DNS-1035 label: a letter first, then"

@@ -38,15 +38,12 @@ from mpijob.status import Condition, JobStatus, ReplicaStatus
 
 E = TypeVar("E", bound=enum.StrEnum)
 
+# fmt: off
 _TYPE_NAMES: Final[dict[type, str]] = {
-    bool: "a boolean",
-    int: "an integer",
-    float: "a number",
-    str: "a string",
-    list: "a list",
-    Mapping: "an object",
-    type(None): "null",
+    bool: "a boolean", int: "an integer", float: "a number", str: "a string",
+    list: "a list", Mapping: "an object",
 }
+# fmt: on
 
 
 def time_of(value: object) -> datetime | None:
@@ -166,7 +163,7 @@ _ROLE_NAMES: Final = frozenset(role.value for role in Role)
 
 
 def _unknown_role(path: str, key: str) -> Problem:
-    near = next((role for role in Role if role.lower() == key.lower()), None)
+    near = next((role for role in Role if role[0].lower() == key[:1].lower()), None)
     hint = f"write {near}" if near else ""
     return Problem(
         f"{path}.{key:.80}", "is no replica type; there are Launcher and Worker", hint
