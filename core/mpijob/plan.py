@@ -44,14 +44,12 @@ HOLDS: Final[Mapping[Child, frozenset[Child]]] = {
 
 def plan(job: MPIJob, observed: Observed, answer: Reconciliation) -> Plan:
     """Order what an answer asks for into steps; empty where nothing is left to do."""
+    where = (job_ref(job), job.uid, job.resource_version)
     if answer.delete_job:
-        why = "ttlSecondsAfterFinished is over"
-        end = Delete(job_ref(job), job.uid, job.resource_version, "Background", why)
-        return ((end,),)
+        return ((Delete(*where, "Background", "ttlSecondsAfterFinished is over"),),)
     makes, changes = _changes(observed, answer.desired)
     steps: list[Iterable[Action]] = [(touch,) for touch in answer.numbering]
     if answer.status != job.status:
-        where = (job_ref(job), job.uid, job.resource_version)
         steps += [(WriteStatus(*where, answer.status),), answer.events]
     elif makes and job.uid:
         steps.append((Confirm(job_ref(job), job.uid, job.generation),))
