@@ -53,6 +53,8 @@ def at_least(count: int) -> dict[str, Any]:
 
 KEPT = "is None: workers keep their nvidia.com/gpu after the job ended"
 HELD = "is None: workers keep their nodes after Kueue gave their quota on"
+NO_VOLUME = "is data, and no volume has that name"
+LOST = "is lost, and there is no such PriorityClass"
 BY_SSH = "is true: MPICH starts even the launcher's own ranks by ssh"
 FS_GROUP = (
     "is 7, and the user is root: the kubelet lets the group read the private key,"
@@ -77,6 +79,12 @@ FS_GROUP = (
         slotsPerWorker=5), f"{SLOTS} is 5, and a worker has 4 nvidia.com/gpu"),
     "no slots": (a_job(slotsPerWorker=0),
         f"{SLOTS} is 0: mpirun then decides by itself, or refuses to start"),
+    "a mount without a volume": (a_job(launcher=a_role(initContainers=[{},
+        {"volumeMounts": [{"name": "ssh-auth"}, {"name": "data"}]}])),
+        f"{LAUNCHER}.spec.initContainers[1].volumeMounts[1].name {NO_VOLUME}"),
+    "a worker's mount without a volume": (a_job(worker=a_role({"volumeMounts":
+        [{"name": "data"}]}, volumes=[{"name": "other"}])),
+        f"{WORKER}.spec.containers[0].volumeMounts[0].name {NO_VOLUME}"),
     "MPICH on the launcher": (a_job(mpiImplementation="MPICH", **WORKS),
         f"spec.runLauncherAsWorker {BY_SSH}"),
     "waits for workers that nobody probes": (a_job(**WAIT),
@@ -107,10 +115,12 @@ def test_a_likely_mistake_is_a_warning(job: MPIJob, expected: str) -> None:
     "minAvailable while the launcher waits": (a_job(workers=2,
         worker=a_role({"readinessProbe": {"exec": {}}}), **at_least(3), **WAIT),
         f"{LEAST} is 3, and 2 is the most that can be met"),
+    "the group's priority class is missing": (
+        a_job(policy={"schedulingPolicy": {"priorityClass": "lost"}}),
+        f"spec.runPolicy.schedulingPolicy.priorityClass {LOST}"),
     **{f"{role}'s priority class is missing": (a_job(**by_role(role,
         a_role(priorityClassName="lost"))),
-        (f"{ROLES}.{role}.template.spec.priorityClassName is lost, and"
-        " there is no such PriorityClass")) for role in ("Launcher", "Worker")},
+        f"{ROLES}.{role}.template.spec.priorityClassName {LOST}") for role in ("Launcher", "Worker")},
 })  # fmt: skip
 def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
     assert warnings(job, VOLCANO) == [expected]
@@ -135,6 +145,8 @@ def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
     "a user with a group": a_job(worker=as_user(1000, fsGroup=7)),
     "a group, and another home": a_job(sshAuthMountPath="/keys",
         worker=a_role(securityContext={"fsGroup": 7})),
+    "a mount of a volume": a_job(worker=a_role({"volumeMounts": [{"name": "data"}]},
+        volumes=[{"name": "data"}])),
     "root without a group": a_job(worker=as_user(0)),
     "no gang": a_job(launcher=a_role(priorityClassName="lost")),
 })  # fmt: skip

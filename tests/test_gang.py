@@ -148,3 +148,20 @@ def test_a_start_keeps_its_gang_scheduler(
     settings = Settings(gang_scheduler=setting)
     roster = roster_of(job, seen(*pods))
     assert gang.scheduler_of(job, roster, settings) == expected
+
+
+@pytest.mark.rule("B7.7")
+@cases("template", {
+    "a label": {"metadata": {"labels": {"scheduling.x-k8s.io/pod-group": "mine"}}},
+    "an annotation": {"metadata": {"annotations": {
+        "scheduling.k8s.io/group-name": "mine"}}},
+    "a field": {"spec": {"schedulingGroup": {"podGroupName": "mine"}}},
+})  # fmt: skip
+@pytest.mark.parametrize("named", ["launcher", "worker"])
+def test_pods_of_a_group_of_the_users_tell_nothing(
+    named: str, template: dict[str, Any]
+) -> None:
+    parts: dict[str, Any] = {named: {"template": template}}
+    job = a_job(**parts)
+    roster = roster_of(job, seen(a_worker(scheduler="volcano")))
+    assert gang.scheduler_of(job, roster, Settings(gang_scheduler="sp")) == "sp"
