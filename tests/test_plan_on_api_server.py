@@ -110,6 +110,16 @@ class Cluster:
 
         wait_until(there, what)
 
+    def until_no_job_is_left(self) -> None:
+        """Serve the job until its launcher Job is gone, and what follows is done."""
+
+        def gone() -> bool:
+            self.settle()
+            return not self.all("jobs")
+
+        wait_until(gone, "the launcher Job is gone")
+        self.settle()
+
     def true(self) -> list[str]:
         conditions: list[Json] = self.job()["status"]["conditions"]
         return [c["type"] for c in conditions if c["status"] == "True"]
@@ -199,8 +209,7 @@ def test_a_job_lives_is_suspended_goes_on_and_succeeds(cluster: Cluster) -> None
     suspend = {"spec": {"runPolicy": {"suspend": True}}}
     cluster.client.merge(cluster.path("mpijobs", "pi"), suspend).expect(200)
     cluster.eventually("suspended", "Created", "Suspended")
-    wait_until(lambda: not cluster.all("jobs"), "the Job is gone")
-    cluster.settle()
+    cluster.until_no_job_is_left()
     assert cluster.all("pods") == []
     assert "startTime" not in cluster.job()["status"]
     active = cluster.job()["status"]["replicaStatuses"]["Worker"].get("active", 0)
