@@ -120,7 +120,8 @@ def test_a_likely_mistake_is_a_warning(job: MPIJob, expected: str) -> None:
         f"spec.runPolicy.schedulingPolicy.priorityClass {LOST}"),
     **{f"{role}'s priority class is missing": (a_job(**by_role(role,
         a_role(priorityClassName="lost"))),
-        f"{ROLES}.{role}.template.spec.priorityClassName {LOST}") for role in ("Launcher", "Worker")},
+        f"{ROLES}.{role}.template.spec.priorityClassName {LOST}")
+        for role in ("Launcher", "Worker")},
 })  # fmt: skip
 def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
     assert warnings(job, VOLCANO) == [expected]
