@@ -102,8 +102,14 @@ def waiting(draw: st.DrawFn) -> SmallCluster:
     life = SmallCluster(Question(draw(fresh_jobs(WAITS)), (), draw(worlds)))
     life.settle(_ROUNDS)
     life.all_pods_run()
-    if draw(st.booleans()):
-        life.pod_becomes((draw(_WHICH), draw(st.sampled_from(POD_STATES))))
+    which = draw(_WHICH)
+    match draw(st.sampled_from(["all are ready", "one may not be", "one is going"])):
+        case "one may not be":
+            life.pod_becomes((which, draw(st.sampled_from(POD_STATES))))
+        case "one is going":
+            life.pod_is_terminating(which)
+        case _:
+            pass
     return life
 
 
