@@ -103,6 +103,7 @@ cluster-tests: $(VENV)/.ready ## Run the tests that need the control plane
 	$(BIN)/pytest -q -m controlplane $(ARGS)
 
 mpi-tests: $(VENV)/.ready ## Run the tests that start real MPI programs
+	@$(BIN)/pip install --quiet --group mpi
 	$(BIN)/pytest -q -m mpi $(ARGS)
 
 # --- For a release ------------------------------------------------------------

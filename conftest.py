@@ -32,7 +32,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
-    "short", parent=settings.get_profile("quick"), max_examples=500
+    "short", parent=settings.get_profile("quick"), max_examples=200
 )
 # For `make mutants`: thousands of runs, each to find one fault; how it shrinks is idle.
 settings.register_profile(
