@@ -38,6 +38,7 @@ def test_each_child_is_named_after_the_job() -> None:
     ("pi-worker-٣", None),
     ("pi-worker-1-2", None),
     ("pie-worker-1", None),
+    ("po-worker-1", None),
     ("worker-1", None),
     ("pi-launcher-0", None),
     ("pi", None),
@@ -104,6 +105,7 @@ def test_a_job_in_no_cluster_owns_nothing() -> None:
 
 @pytest.mark.rule("B7.1", "B7.6")
 @pytest.mark.parametrize(("scheduler", "api"), [
+    ("none", ""),
     ("volcano", "scheduling.volcano.sh/v1beta1"),
     ("kubernetes", "scheduling.k8s.io/v1beta9"),
     ("coscheduling", "scheduling.x-k8s.io/v1alpha1"),

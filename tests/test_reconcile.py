@@ -126,6 +126,8 @@ def quick(index: int, end: float) -> Sighting:
 
 BLOCKED = a_condition("Blocked", reason="Invalid")
 INVALID = a_status("Created", BLOCKED, start_time=at(-90))
+DENIED = Refusal(Child.WORKER, "pi-worker-0", "AdmissionDenied", "no")
+NO_QUOTA = Refusal(Child.WORKER, "pi-worker-0", "QuotaExceeded", "no")
 TOLD = a_launcher(suspend=True, conditions={"Suspended": JobCondition(since=at(-3))})
 
 
@@ -140,6 +142,11 @@ TOLD = a_launcher(suspend=True, conditions={"Suspended": JobCondition(since=at(-
     "stopping, no limit": (limited(90, STARTED, suspend=True), BUSY, None),
     "its TTL will be over": (ttl(15), (), 5),
     "a TTL for ever": (ttl(10**18), (), None),
+    "a name that is taken": (a_job(status=STARTED), (a_worker(0, owner=THEIRS),), 30),
+    "a name that is taken, and its time": (limited(89), (a_launcher(owner=THEIRS),),
+        29),
+    "a policy in the way": (a_job(status=STARTED), (DENIED,), None),
+    "a quota in the way": (a_job(status=STARTED), (NO_QUOTA,), None),
     "a limit of a job that has ended": (limited(90, FINISHED), (), None),
     "a TTL that starts now": (a_job(policy={"ttlSecondsAfterFinished": 7},
         status=RUNNING), (a_launcher("Complete", completion_time=at(-3)),), 4),

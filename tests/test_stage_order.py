@@ -149,6 +149,21 @@ def test_a_job_whose_pods_are_invalid_fails_in_the_end(
     assert (both == "refused") is expected
 
 
+@pytest.mark.rule("B1.7")
+@pytest.mark.parametrize(("running", "reason", "expected"), [
+    ("False", "MPIJobSuspended", "refused"),
+    ("False", "MPIJobNotRunning", "otherwise"),
+    ("True", "MPIJobRunning", "otherwise"),
+    ("True", "Working", "otherwise"),
+])  # fmt: skip
+def test_a_job_that_ran_is_not_ended_by_refusals(
+    running: str, reason: str, expected: str
+) -> None:
+    ran = a_condition("Running", running, reason)
+    status = evolve(REFUSED, conditions=(*REFUSED.conditions, ran))
+    assert named(a_job(status=status), REFUSAL) == expected
+
+
 @pytest.mark.parametrize(("minutes", "expected"), [(1, "refused"), (2, "otherwise")])
 def test_how_long_pods_may_be_refused_is_a_setting(minutes: int, expected: str) -> None:
     status = a_status(a_condition("Blocked", reason="Invalid"), start_time=at(-60))

@@ -151,6 +151,11 @@ def test_a_name_must_be_a_host_name(name: str) -> None:
 
 
 @pytest.mark.rule("B1.5")
+def test_a_name_must_be_there() -> None:
+    assert problems(a_job("")) == ["metadata.name is missing, and an MPIJob has a name"]
+
+
+@pytest.mark.rule("B1.5")
 @pytest.mark.parametrize(
     ("length", "workers", "most"),
     [(55, None, 54), (55, 1, 54), (55, 10, 54), (54, 11, 53), (53, 101, 52)],
