@@ -61,6 +61,8 @@ class Node:
         spec, number = pod["spec"], next(self._numbers)
         name = f"mpijob-{number}"
         address = f"{_NETWORK}.{number}"
+        _run("ip", "netns", "del", name, check=False)  # Of a run that was killed.
+        _run("ip", "link", "del", f"mj{number}", check=False)
         _run("ip", "netns", "add", name)
         self._namespaces.append(name)
         _run(

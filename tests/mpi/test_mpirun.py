@@ -6,6 +6,7 @@ planned hostfile, key, environment and mounts. Needs root, Debian's openmpi-bin,
 libopenmpi-dev, mpich, libmpich-dev, openssh-server, iproute2 (`make mpi-tests`).
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -26,7 +27,9 @@ from tests.mpi.node import node
 pytestmark = pytest.mark.mpi
 
 HERE = Path(__file__).parent
-SECONDS_MAX = 60
+SECONDS_MAX = 20
+# MPICH 4.0.2 over UCX hangs in MPI_Finalize now and then, after the ranks have run.
+TRIES = 4
 
 # Open MPI and PRRTE refuse to run as root unless told twice.
 AS_ROOT = [
@@ -99,6 +102,14 @@ def children_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def run(manifest: dict[str, Any]) -> list[str]:
+    """Run the job; anew where mpirun hangs at its end, a few times at most."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return run_once(manifest)
+    return run_once(manifest)
+
+
+def run_once(manifest: dict[str, Any]) -> list[str]:
     """Run the job's pods until the launcher ends; return what the ranks printed."""
     children = children_of(manifest)
     workers = [c for c in children if c["kind"] == "Pod"]
