@@ -67,7 +67,7 @@ _STATUS_EDITS: Final[tuple[Edit, ...]] = (
     ("completionTime", stamp(-60)),
     ("completionTime", stamp(-7200)),
     ("observedGeneration", 1),
-    ("observedGeneration", 3),
+    *[("observedGeneration", 3)] * 3,
     ("lastReconcileTime", stamp(-60)),
     ("conditions", _CROWD),
 )

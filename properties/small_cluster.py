@@ -184,6 +184,11 @@ class SmallCluster:
         name = names.launcher(self.question.job)
         return self.objects.get(("batch/v1", "Job", name))
 
+    @property
+    def objects_that_run(self) -> list[Json]:
+        """The pods and Jobs."""
+        return [o for o in self.objects.values() if o["kind"] in ("Pod", "Job")]
+
     def pod_becomes(self, what: tuple[int, Json]) -> None:
         """A pod goes on to another state."""
         which, state = what

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import datetime
 
 import pytest
+from attrs import evolve
 from hypothesis import strategies as st
 
 from mpijob.conditions import false, true, with_condition
@@ -21,9 +22,9 @@ from properties.lives import (
     seen,
     stopping,
 )
-from properties.sights import statuses
+from properties.sights import questions, statuses
 from properties.small_cluster import SmallCluster
-from properties.strategies import LIVE, NOW, Question, evenly, times
+from properties.strategies import LIVE, NOW, Question, edited, evenly, times
 
 FINAL = (ConditionType.SUCCEEDED, ConditionType.FAILED)
 turns = evenly(
@@ -140,14 +141,25 @@ def test_the_end_is_written_whole(question: Question) -> None:
         assert running.last_transition_time >= was.last_transition_time
 
 
+def ahead(question: Question) -> Question:
+    """Return the question with a status that has seen a later generation."""
+    edit = ("status.observedGeneration", 9)
+    return evolve(question, manifest=edited(question.manifest, [edit]))
+
+
 @pytest.mark.rule("B4.1")
-@law(turns, often=("it is reported",))
+@law(
+    evenly(turns, questions().map(ahead)),
+    often=("it is reported", "a later generation was seen"),
+)
 def test_created_never_leaves(question: Question) -> None:
     """Every status that we write says Created, and a generation that never falls."""
     old, new = change(question)
     if new == old:
         return
     sometimes("it is reported")
+    later = (old.observed_generation or 0) > question.job.generation
+    sometimes("a later generation was seen", when=later)
     assert new.is_true("Created")
     before, after = old.observed_generation, new.observed_generation
     if question.world.settings.observed_generation:
