@@ -289,7 +289,7 @@ def test_answers_under_way_are_noted_after_a_stop() -> None:
     execution = execution.answered(first, LOST)
     assert execution.ready() == ()
     execution = execution.answered(second, Answer(201, an_object("Pod", "b", "12")))
-    assert execution.written == {"Pod": "12"}
+    assert execution.written == {("v1", "Pod"): "12"}
     assert execution.ready() == ()
     assert execution.end is End.UNCERTAIN
 
@@ -297,8 +297,8 @@ def test_answers_under_way_are_noted_after_a_stop() -> None:
 def test_the_newest_version_of_each_kind_is_kept() -> None:
     answers = [Answer(201, an_object("Pod", "a", version)) for version in ("9", "10")]
     execution = answered(start(JOB, (WORKERS, (TOLD,))), *answers)
-    assert execution.written == {"Pod": "10"}
-    assert answered(execution, OK).written == {"Pod": "10"}
+    assert execution.written == {("v1", "Pod"): "10"}
+    assert answered(execution, OK).written == {("v1", "Pod"): "10"}
 
 
 # --- What is said of refusals -----------------------------------------------------

@@ -29,8 +29,10 @@ __all__ = [
     "Consequence",
     "End",
     "Execution",
+    "Kind",
     "Reply",
     "Trouble",
+    "age",
     "remembered",
     "start",
 ]
@@ -42,6 +44,7 @@ class Answer:
 
     code: int  # Of HTTP; 0 where nobody knows what became of the request.
     body: Manifest = NOTHING
+    retry_after: float = 0.0  # Seconds that the server asked us to wait.
 
     @property
     def message(self) -> str:
@@ -58,6 +61,10 @@ class Answer:
     def resource_version(self) -> str:
         """The version of the object that was written, empty where none came back."""
         return strings(self.body.get("metadata")).get("resourceVersion", "")
+
+
+Kind = tuple[str, str]
+"""An apiVersion and a kind: what one watch shows."""
 
 
 class Reply(enum.Enum):
@@ -239,9 +246,9 @@ class Execution:
     left: frozenset[int] = frozenset()  # Of this step: sent or not, not answered.
     stopped: bool = False
     troubles: tuple[Trouble, ...] = ()
-    # By kind, the newest resourceVersion that a write returned: a cache that has not
-    # come so far shows our own past.
-    written: Mapping[str, str] = NOTHING
+    # The newest resourceVersion that a write returned, by apiVersion and kind: a cache
+    # that has not come so far shows our own past.
+    written: Mapping[Kind, str] = field(factory=dict[Kind, str])
 
     def ready(self) -> tuple[Call, ...]:
         """Return what may be sent now, side by side and in any order.
@@ -331,17 +338,20 @@ def _holds(action: mpijob.Action) -> frozenset[Child]:
 
 
 def _newest(
-    written: Mapping[str, str], action: mpijob.Action, answer: Answer
-) -> Mapping[str, str]:
+    written: Mapping[Kind, str], action: mpijob.Action, answer: Answer
+) -> Mapping[Kind, str]:
     version = answer.resource_version
     if not version or isinstance(action, mpijob.Confirm | mpijob.Event):
         return written
-    kind = strings(answer.body).get("kind", "")
-    return {**written, kind: max(version, written.get(kind, ""), key=_age)}
+    if isinstance(action, mpijob.Create | mpijob.Apply):
+        kind = ref_of(action.manifest)[:2]
+    else:
+        kind = action.ref[:2]
+    return {**written, kind: max(version, written.get(kind, ""), key=age)}
 
 
-def _age(version: str) -> tuple[int, str]:
-    """Versions of one kind are decimal numbers without leading zeros (KEP-5504)."""
+def age(version: str) -> tuple[int, str]:
+    """Order resourceVersions: decimal numbers without leading zeros (KEP-5504)."""
     return len(version), version
 
 

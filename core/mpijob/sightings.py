@@ -7,7 +7,7 @@ apart is `Unreadable`.
 Unlike mpi-operator: a malformed object is one job's trouble, never another's (B8.4).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from mpijob import names
@@ -39,6 +39,9 @@ from mpijob.observed import (
 from mpijob.wire import time_of
 from mpijob.world import KUBERNETES, VOLCANO
 
+Sighting = Pod | LauncherJob | Thing
+"""What is kept of one object of a cluster."""
+
 
 def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
     """Sort what a cluster holds into what matters to one job.
@@ -46,25 +49,44 @@ def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
     Objects of other namespaces, kinds and jobs are passed over. The order of the
     objects is immaterial.
     """
+    seen: list[Sighting] = []
+    for value in map(mapping, objects):
+        namespace = text(value.get("metadata"), "namespace") or "default"
+        if namespace == job.namespace and (one := sighting(value)) is not None:
+            seen.append(one)
+    return assembled(seen, job)
+
+
+def sighting(value: Manifest) -> Sighting | None:
+    """Read one object; None where no job ever has a child of its kind."""
+    kind, api_version = text(value, "kind"), text(value, "apiVersion")
+    if not text(value.get("metadata"), "name"):
+        return None
+    if (api_version, kind) == ("v1", "Pod"):
+        return pod(value)
+    if (api_version, kind) == ("batch/v1", "Job"):
+        return launcher_job(value)
+    single = api_version == "v1" and kind in _SINGLES
+    return thing(value) if single or _is_group(api_version, kind) else None
+
+
+def assembled(seen: Iterable[Sighting], job: MPIJob) -> Observed:
+    """Sort what was seen in the namespace of a job into what matters to it."""
     pods: list[Pod] = []
     groups: list[Thing] = []
     single: dict[str, Thing] = {}
     launcher: LauncherJob | None = None
-    for value in map(mapping, objects):
-        kind, metadata = text(value, "kind"), mapping(value.get("metadata"))
-        name, namespace = text(metadata, "name"), text(metadata, "namespace")
-        if not name or (namespace or "default") != job.namespace:
-            continue
-        api_version = text(value, "apiVersion")
-        if (api_version, kind) == ("v1", "Pod"):
-            if _concerns(metadata, job):
-                pods.append(pod(value))
-        elif (api_version, kind, name) == ("batch/v1", "Job", names.launcher(job)):
-            launcher = launcher_job(value)
-        elif _is_group(api_version, kind) and name == names.service(job):
-            groups.append(thing(value))
-        elif api_version == "v1" and (kind, name) in _singles(job):
-            single[kind] = thing(value)
+    for one in seen:
+        if isinstance(one, Pod):
+            if _concerns(one, job):
+                pods.append(one)
+        elif isinstance(one, LauncherJob):
+            launcher = one if one.name == names.launcher(job) else launcher
+        elif one.ref.kind in _SINGLES:
+            if one.name == _SINGLES[one.ref.kind](job):
+                single[one.ref.kind] = one
+        elif one.name == names.service(job):
+            groups.append(one)
     return Observed(
         service=single.get("Service"),
         config_map=single.get("ConfigMap"),
@@ -74,6 +96,12 @@ def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
         pods=tuple(pods),
     )
 
+
+_SINGLES: Final[Mapping[str, Callable[[MPIJob], str]]] = {
+    "Service": names.service,
+    "ConfigMap": names.config_map,
+    "Secret": names.secret,
+}
 
 _GROUP_APIS: Final = frozenset(
     ("scheduling.volcano.sh", "scheduling.x-k8s.io", "scheduling.k8s.io")
@@ -85,20 +113,12 @@ def _is_group(api_version: str, kind: str) -> bool:
     return known and kind in ("PodGroup", "Workload")
 
 
-def _singles(job: MPIJob) -> tuple[tuple[str, str], ...]:
-    return (
-        ("Service", names.service(job)),
-        ("ConfigMap", names.config_map(job)),
-        ("Secret", names.secret(job)),
-    )
-
-
-def _concerns(metadata: Manifest, job: MPIJob) -> bool:
-    if mapping(metadata.get("labels")).get(names.JOB_NAME_LABEL) == job.name:
+def _concerns(pod: Pod, job: MPIJob) -> bool:
+    if pod.labels.get(names.JOB_NAME_LABEL) == job.name:
         return True
-    if names.worker_index(job, metadata["name"]) is not None:
+    if names.worker_index(job, pod.name) is not None:
         return True
-    return bool(job.uid) and owner(metadata).uid == job.uid
+    return bool(job.uid) and pod.owner.uid == job.uid
 
 
 def unreadable(value: Manifest, message: str) -> Unreadable:
