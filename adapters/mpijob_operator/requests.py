@@ -60,6 +60,7 @@ PLURALS: Final[Mapping[str, str]] = {
     "MPIJob": "mpijobs",
     "Pod": "pods",
     "PodGroup": "podgroups",
+    "PriorityClass": "priorityclasses",
     "Secret": "secrets",
     "Service": "services",
     "Workload": "workloads",

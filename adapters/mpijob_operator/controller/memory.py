@@ -89,6 +89,13 @@ def after(memory: Memory, execution: Execution, now: float, timeout_s: float) ->
     )
 
 
+def unread(memory: Memory) -> Memory:
+    """Return what is known where what had to be read live could not be."""
+    fruitless = memory.fruitless + 1
+    pause = _doubled(REFUSED_S, fruitless, REFUSED_MAX_S)
+    return evolve(memory, fruitless=fruitless, pause=pause)
+
+
 def _pause(end: End | None, fruitless: int) -> float:
     if end is End.BACK_OFF:
         return _doubled(REFUSED_S, fruitless, REFUSED_MAX_S)

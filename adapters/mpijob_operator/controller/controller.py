@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One look after the other: what the caches show, what the core says, what is sent.
+
+Rule: nothing is decided here. A look waits until no cache shows our own past
+(`memory`), asks the core, reads live what the core asks for, and carries the plan out
+step by step (`executor`). Whatever becomes of it is known to the next look.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from attrs import define, evolve, field, frozen
+
+import mpijob
+from mpijob import names, sightings
+from mpijob.loose import Manifest, mappings
+from mpijob.names import Ref
+from mpijob.observed import Live
+from mpijob_operator.controller import memory as memories
+from mpijob_operator.controller.api import AT_ONCE, WRITE_S, Api, Deposed, Unreachable
+from mpijob_operator.controller.caches import Caches
+from mpijob_operator.controller.memory import Memory
+from mpijob_operator.controller.store import (
+    Key,
+    Seen,
+    observed,
+    with_live,
+)
+from mpijob_operator.executor import Answer, Call, End, Execution, start
+from mpijob_operator.keypair import key_pair
+from mpijob_operator.requests import Request, Verb, filled
+
+# A cache that does not show our own writes for so long is listed anew.
+PATIENCE_S: Final = 10.0
+# After an exception of ours: slowly, since only another look at the code helps.
+FAILED_S: Final = 60.0
+
+_NOT_FOUND: Final = 404
+_OK: Final = 200
+
+_log: Final = logging.getLogger(__name__)
+
+
+@frozen
+class Look:
+    """One look that led to a plan, and what became of it."""
+
+    key: Key
+    job: mpijob.MPIJob
+    seen: mpijob.Observed
+    sights: tuple[Seen, ...]  # What was looked at, one by one.
+    manifest: Manifest | None  # The MPIJob as JSON, where recordings are made.
+    world: mpijob.World
+    answer: mpijob.Reconciliation
+    plan: mpijob.Plan
+    execution: Execution
+    answers: tuple[tuple[mpijob.Action, Answer], ...] = ()
+
+
+class Witness(Protocol):
+    """Sees what the controller does: metrics, recordings."""
+
+    def took(self, waited_s: float) -> None:
+        """Take note of how long a job that was due had to wait."""
+        ...
+
+    def looked(
+        self, key: Key, answer: mpijob.Reconciliation, result: str, seconds: float
+    ) -> None:
+        """Take note of a look: `quiet`, `done`, or why a plan was not carried out."""
+        ...
+
+    def acted(self, look: Look) -> None:
+        """Take note of a plan that was carried out, or half of it."""
+        ...
+
+    def left(self, key: Key) -> None:
+        """Take note of a job that is gone."""
+        ...
+
+
+@define
+class Controller:
+    """Every job of the caches, and what is known of each beside them."""
+
+    api: Api
+    caches: Caches
+    settings: mpijob.Settings
+    instance: str
+    witnesses: tuple[Witness, ...] = ()
+    clock: Callable[[], float] = time.monotonic
+    beat: float = field(factory=time.monotonic)  # When a look last ended, or none was.
+    _memories: dict[Key, tuple[str, Memory]] = field(
+        factory=dict[Key, tuple[str, Memory]]
+    )
+    _busy: int = 0
+
+    def left(self, key: Key) -> None:
+        """Forget a job that is gone."""
+        self._memories.pop(key, None)
+        for witness in self.witnesses:
+            witness.left(key)
+
+    # --- Looks ----------------------------------------------------------------------
+
+    async def work(self) -> None:
+        """Look at one job after the other; for ever.
+
+        Raises:
+            Deposed: We do not lead any more.
+        """
+        while True:
+            key, waited = await self.caches.queue.take()
+            if not self._busy:
+                self.beat = self.clock()
+            self._busy += 1
+            for witness in self.witnesses:
+                witness.took(waited)
+            try:
+                await self._look_safely(key)
+            finally:
+                self._busy -= 1
+                self.beat = self.clock()
+                self.caches.queue.done(key)
+
+    @property
+    def stuck_s(self) -> float:
+        """For how long a look has been under way without any that ended."""
+        return self.clock() - self.beat if self._busy else 0.0
+
+    async def _look_safely(self, key: Key) -> None:
+        """Look at a job; one that makes us fail is no other job's trouble (B8.4)."""
+        try:
+            await self.look(key)
+        except Deposed:
+            raise
+        except Exception:  # noqa: BLE001 - a bug of ours; see above.
+            _log.exception(
+                "cannot reconcile", extra={"job": str(key), "again_in_s": FAILED_S}
+            )
+            self.caches.queue.add(key, FAILED_S)
+
+    async def look(self, key: Key) -> None:
+        """Look at a job once, and do what is to be done."""
+        began = self.clock()
+        job = self.caches.store.jobs.get(key)
+        if job is None:
+            return
+        known = self._known(key, job)
+        if self._waits(key, known):
+            return
+        known = memories.caught_up(known)
+        try:
+            look, known = await self._decided(key, job, known)
+        except Unreachable as trouble:
+            _log.warning("cannot read", extra={"job": str(key), "why": str(trouble)})
+            self._remember(key, job, memories.unread(known))
+            return
+        result = "quiet"
+        if look.plan:
+            look = await self._carried_out(look)
+            known = memories.after(known, look.execution, self.clock(), WRITE_S)
+            result = (look.execution.end or End.DONE).name.lower()
+            for witness in self.witnesses:
+                witness.acted(look)
+        else:
+            known = evolve(known, refusals=(), fruitless=0, pause=0.0)
+        if (after := look.answer.requeue_after) is not None:
+            self.caches.queue.add(key, after.total_seconds())
+        self._remember(key, job, known)
+        for witness in self.witnesses:
+            witness.looked(key, look.answer, result, self.clock() - began)
+
+    def _known(self, key: Key, job: mpijob.MPIJob) -> Memory:
+        uid, known = self._memories.get(key, (job.uid, memories.NEW))
+        return known if uid == job.uid else memories.NEW
+
+    def _remember(self, key: Key, job: mpijob.MPIJob, known: Memory) -> None:
+        now = self.caches.store.jobs.get(key)
+        if now is None or now.uid != job.uid:
+            return
+        if known == memories.NEW:
+            self._memories.pop(key, None)
+        else:
+            self._memories[key] = job.uid, known
+        if known.pause:
+            self.caches.queue.add(key, known.pause)
+        elif known.doubt is not None:
+            self.caches.queue.add(key, known.doubt - self.clock())
+        elif known.written:
+            # What was written wakes us; that it does not is noticed, too.
+            self.caches.queue.add(key, PATIENCE_S)
+
+    def _waits(self, key: Key, known: Memory) -> bool:
+        """Tell whether a cache shows our own past; if so the job waits for it."""
+        progress = self.caches.progress(key.namespace)
+        late = [*memories.behind(known, progress)]
+        if not late:
+            self.caches.waiting.pop(key, None)
+            return False
+        now = self.clock()
+        since = self.caches.waiting.setdefault(key, now)
+        if known.doubt is not None and now < known.doubt:
+            self.caches.queue.add(key, known.doubt - now)
+            return True
+        if known.doubt is not None or now - since >= PATIENCE_S:
+            reflectors = self.caches.of(key.namespace)
+            for kind in late:
+                reflectors[kind].refresh()
+        self.caches.queue.add(key, PATIENCE_S)
+        return True
+
+    # --- Deciding ---------------------------------------------------------------------
+
+    async def _decided(
+        self, key: Key, job: mpijob.MPIJob, known: Memory
+    ) -> tuple[Look, Memory]:
+        """Ask the core, with what it wants read live.
+
+        Raises:
+            Unreachable: Something could not be read.
+        """
+        world = mpijob.World(
+            datetime.now(UTC), self.settings, self.caches.priority_classes
+        )
+        strangers, known = await self._strangers(job, known)
+        bucket = self.caches.store.bucket(key)
+        seen = evolve(observed(job, bucket, strangers), refusals=known.refusals)
+        answer = mpijob.reconcile(job, seen, world)
+        if needs := answer.needs:
+            live = {
+                need: await self._read(need, job) for need in sorted(needs, key=str)
+            }
+            bucket = with_live(self.caches.store.bucket(key), live, job)
+            seen = observed(job, bucket, strangers)
+            seen = evolve(seen, refusals=known.refusals, live=needs)
+            answer = mpijob.reconcile(job, seen, world)
+        plan = mpijob.plan(job, seen, answer)
+        sights = (*bucket.values(), *strangers)
+        manifest = self.caches.store.manifests.get(key)
+        execution = start(job, plan)
+        look = Look(key, job, seen, sights, manifest, world, answer, plan, execution)
+        return look, known
+
+    async def _strangers(
+        self, job: mpijob.MPIJob, known: Memory
+    ) -> tuple[tuple[Seen, ...], Memory]:
+        """Read who has the names that were not free; forget those that are now."""
+        found: list[Seen] = []
+        taken = set(known.taken)
+        for ref in sorted(known.taken):
+            answer = await self._get(ref)
+            if answer is None:
+                taken.discard(ref)
+            elif (one := self._seen(ref, answer)) is not None:
+                found.append(one)
+                ours = one.sighting.owner.uid == job.uid
+                if ours and one.sighting.labels.get(names.JOB_NAME_LABEL):
+                    taken.discard(ref)  # From now on its cache shows it.
+        return tuple(found), evolve(known, taken=frozenset(taken))
+
+    async def _read(self, need: Live, job: mpijob.MPIJob) -> tuple[Seen, ...]:
+        if need is Live.LAUNCHER:
+            ref = Ref("batch/v1", "Job", job.namespace, names.launcher(job))
+            answer = await self._get(ref)
+            one = None if answer is None else self._seen(ref, answer)
+            return () if one is None else (one,)
+        labels = ",".join(f"{k}={v}" for k, v in names.selector(job).items())
+        pods = Ref("v1", "Pod", job.namespace, "")
+        found = await self.api.read(
+            Request(Verb.CREATE, pods).path, {"labelSelector": labels}
+        )
+        seen = (self._seen(pods, value) for value in mappings(found.get("items")))
+        return tuple(one for one in seen if one is not None)
+
+    async def _get(self, ref: Ref) -> Manifest | None:
+        """Read one object; None where there is none.
+
+        Raises:
+            Unreachable: It cannot be told.
+        """
+        answer = await self.api.send(Request(Verb.GET, ref))
+        if answer.code == _NOT_FOUND:
+            return None
+        if answer.code != _OK:
+            raise Unreachable(answer.code, answer.message)
+        return answer.body
+
+    def _seen(self, ref: Ref, value: Manifest) -> Seen | None:
+        typed = {**value, "apiVersion": ref.api_version, "kind": ref.kind}
+        one = sightings.sighting(typed)
+        keeps = self.caches.store.keeps_manifests
+        return None if one is None else Seen(one, typed if keeps else None)
+
+    # --- Acting -----------------------------------------------------------------------
+
+    async def _carried_out(self, look: Look) -> Look:
+        """Send a plan, the actions of a step side by side.
+
+        Raises:
+            Deposed: We do not lead any more.
+        """
+        execution = look.execution
+        answers: list[tuple[mpijob.Action, Answer]] = []
+
+        async def sender(calls: Iterator[Call]) -> None:
+            nonlocal execution
+            for call in calls:
+                if execution.stopped:
+                    return
+                answer = await self._send(call.request)
+                answers.append((call.action, answer))
+                execution = execution.answered(call.number, answer)
+
+        while execution.end is None:
+            calls = execution.ready()
+            rest = iter(calls)
+            await _all(sender(rest) for _ in range(min(AT_ONCE, len(calls))))
+        return evolve(look, execution=execution, answers=tuple(answers))
+
+    async def _send(self, request: Request) -> Answer:
+        return await self.api.send(
+            filled(request, key_pair=key_pair, now=_now, instance=self.instance)
+        )
+
+
+def _now() -> str:
+    """Return the time as an Event has it, a MicroTime."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+async def _all(senders: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run side by side; the first that fails ends the others, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for sender in senders:
+                group.create_task(sender)
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None

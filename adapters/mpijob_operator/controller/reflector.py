@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keep a cache of one kind as new as the API server lets us.
+
+A list without a resourceVersion is consistent; one with "0" may go back in time, so
+none asks for it. A watch goes on from where the last one ended; what is too old to go
+on from (410) is listed anew. Whatever fails is tried again, later each time: an API
+server that is in trouble is not helped by being asked.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from attrs import define, evolve, field
+
+from mpijob.loose import Manifest, integer, mapping, mappings, text
+from mpijob_operator.controller.api import (
+    JSON,
+    METADATA,
+    METADATA_LIST,
+    Api,
+    Unreachable,
+    Watch,
+)
+from mpijob_operator.controller.kinds import Watched
+from mpijob_operator.controller.memory import Progress
+from mpijob_operator.executor import age
+
+PAGE: Final = 500
+# The server ends a watch after this, and a little at random, so that the watches of a
+# thousand clients do not all begin at once.
+WATCH_S: Final = 300.0
+# Bookmarks come about once a minute. Whoever says nothing for longer is not there.
+SILENCE_S: Final = 150.0
+FIRST_PAUSE_S: Final = 0.5
+PAUSE_MAX_S: Final = 30.0
+# A cache that is asked for more often is not made newer by it.
+REFRESH_S: Final = 5.0
+
+_GONE: Final = 410
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """Where a reflector writes."""
+
+    def replaced(
+        self, kind: Watched, namespace: str, items: Iterable[Manifest]
+    ) -> None:
+        """Take in a whole list: what is not in it is gone."""
+        ...
+
+    def changed(self, kind: Watched, value: Manifest) -> None:
+        """Take in an object as it now is."""
+        ...
+
+    def gone(self, kind: Watched, value: Manifest) -> None:
+        """Take out an object."""
+        ...
+
+
+def _chance() -> float:
+    # Spreads clients apart; nothing is decided by it.
+    return random.random()  # noqa: S311 - see above.
+
+
+@define
+class Reflector:
+    """One kind, in one namespace or in all."""
+
+    api: Api
+    kind: Watched
+    namespace: str
+    sink: Sink
+    clock: Callable[[], float] = time.monotonic
+    progress: Progress = field(factory=Progress)
+    relists: int = 0
+    _nudge: asyncio.Event = field(factory=asyncio.Event)
+    _open: Watch | None = None
+    _failures: int = 0
+
+    @property
+    def synced(self) -> bool:
+        """Whether it was listed once."""
+        return self.progress.listed > float("-inf")
+
+    def refresh(self) -> None:
+        """List anew, soon: whoever asks has reason to think that this cache is old."""
+        if self.clock() - self.progress.listed >= REFRESH_S:
+            self._nudge.set()
+            if self._open is not None:
+                self._open.close()
+
+    async def run(self) -> None:
+        """List, and watch, and begin again; for ever."""
+        while True:
+            try:
+                await self._list()
+                while not self._nudge.is_set():
+                    await self._watch()
+            except Unreachable as trouble:
+                await self._pause(trouble)
+
+    async def _list(self) -> None:
+        self._nudge.clear()
+        asked = self.clock()
+        items: list[Manifest] = []
+        query = {"limit": str(PAGE), **self._selector}
+        accept = METADATA_LIST if self.kind.metadata_only else JSON
+        while True:
+            page = await self.api.read(self._path, query, accept)
+            items.extend(map(self._typed, mappings(page.get("items"))))
+            metadata = mapping(page.get("metadata"))
+            if not (more := text(metadata, "continue")):
+                break
+            query = {**query, "continue": more}
+        self.progress = Progress(text(metadata, "resourceVersion"), asked)
+        self.relists += 1
+        self._failures = 0
+        self.sink.replaced(self.kind, self.namespace, items)
+
+    async def _watch(self) -> None:
+        """Take in what happens until the watch ends.
+
+        Raises:
+            Unreachable: It could not be opened, broke off, or is too old to go on.
+        """
+        query = {
+            **self._selector,
+            "resourceVersion": self.progress.version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(int(WATCH_S * (1 + _chance()))),
+        }
+        accept = METADATA if self.kind.metadata_only else JSON
+        if self.kind.metadata_only:
+            accept = f"{METADATA};stream=watch,{METADATA}"
+        began = self.clock()
+        try:
+            async with self.api.watch(self._path, query, accept, SILENCE_S) as watch:
+                self._open = watch
+                async for type_, value in watch.events():
+                    self._take(type_, value)
+                    self._failures = 0
+        except Unreachable as trouble:
+            if self._nudge.is_set() or trouble.code == _GONE:
+                self._nudge.set()
+                return
+            raise
+        finally:
+            self._open = None
+        if self.clock() - began < 1.0:
+            # One that ends at once is no better than one that fails.
+            raise Unreachable(0, "the watch ended at once")
+
+    def _take(self, type_: str, value: Manifest) -> None:
+        if type_ == "ERROR":
+            code = integer(value.get("code")) or 0
+            raise Unreachable(code, text(value, "message"))
+        version = text(value.get("metadata"), "resourceVersion")
+        if age(version) > age(self.progress.version):
+            self.progress = evolve(self.progress, version=version)
+        if type_ == "DELETED":
+            self.sink.gone(self.kind, self._typed(value))
+        elif type_ in ("ADDED", "MODIFIED"):
+            self.sink.changed(self.kind, self._typed(value))
+
+    async def _pause(self, trouble: Unreachable) -> None:
+        self._failures += 1
+        longest = min(FIRST_PAUSE_S * 2.0 ** min(self._failures, 16), PAUSE_MAX_S)
+        wait = longest * (1 + _chance()) / 2
+        _log.warning(
+            "cannot watch",
+            extra={
+                "kind": self.kind.kind,
+                "code": trouble.code,
+                "message_": str(trouble),
+                "again_in_s": round(wait, 1),
+            },
+        )
+        try:
+            await asyncio.wait_for(self._nudge.wait(), wait)
+        except TimeoutError:
+            return
+        await asyncio.sleep(FIRST_PAUSE_S)
+
+    @property
+    def _path(self) -> str:
+        return self.kind.path(self.namespace)
+
+    @property
+    def _selector(self) -> dict[str, str]:
+        return {"labelSelector": self.kind.selector} if self.kind.selector else {}
+
+    def _typed(self, value: Manifest) -> Manifest:
+        """Return an object that says what it is; the items of a list do not."""
+        types: dict[str, Any] = {
+            "apiVersion": self.kind.api_version,
+            "kind": self.kind.kind,
+        }
+        return {**value, **types}
