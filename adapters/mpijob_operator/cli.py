@@ -42,6 +42,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "mpijob_operator.commands.simulate",
         "play a job's life in a cluster in memory, as a timeline",
     ),
+    "run": (
+        "mpijob_operator.commands.run",
+        "be the controller of a cluster",
+    ),
+    "replay": (
+        "mpijob_operator.commands.replay",
+        "ask once more what a controller asked that recorded it",
+    ),
     "hook": (
         "mpijob_operator.hook",
         "answer the same questions for another program, as JSON",

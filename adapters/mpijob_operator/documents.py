@@ -240,6 +240,15 @@ def _read_bytes(
     yield from _read_text(source, text)
 
 
+def of_text(source: str, text: str) -> Documents:
+    """Read what some program wrote, in place of a file."""
+    found = list(_read_text(source, text))
+    return Documents(
+        tuple(each for each in found if isinstance(each, Document)),
+        tuple(each for each in found if isinstance(each, InputError)),
+    )
+
+
 def _unreadable(path: str, error: Exception) -> InputError:
     source = printable(path)
     if isinstance(error, FileNotFoundError):

@@ -16,7 +16,7 @@ from attrs import evolve
 import mpijob
 from mpijob import sightings
 from mpijob.loose import NOTHING, Manifest, mapping, text
-from mpijob_operator import documents, manifests, options
+from mpijob_operator import documents, keypair, manifests, options
 from mpijob_operator.documents import OBSERVED_BYTES_MAX, Document, InputError
 from mpijob_operator.manifests import Key, Manifested, key_text
 from mpijob_operator.state import State, applied, state_of
@@ -159,9 +159,14 @@ def _state(
 ) -> tuple[State | None, bool]:
     """Return the state of the cluster, if one is given, and whether it was all read."""
     names = options.names(arguments.observed)
-    if not names:
+    if not names and not getattr(arguments, "live", False):
         return None, True
     found = documents.read(names, streams.stdin, bytes_max=OBSERVED_BYTES_MAX)
+    if not names:
+        read = _live(arguments, streams)
+        if read is None:
+            return None, False
+        found = documents.of_text("cluster", read)
     for error in found.errors:
         streams.error(str(error), error.hint)
     jobs = filter(manifests.is_job, found.documents)
@@ -172,6 +177,21 @@ def _state(
     for repeated in state.repeated:
         streams.warning(f"{repeated}; the later one counts")
     return state, not found.errors and not wrong
+
+
+def _live(arguments: argparse.Namespace, streams: Streams) -> str | None:
+    """Return what the cluster holds, as kubectl prints it; None if it does not tell."""
+    try:
+        # Here, because the way to a cluster takes longer than most plans.
+        from mpijob_operator.controller import live  # noqa: PLC0415 - see above.
+    except ModuleNotFoundError:
+        streams.error("what talks to a cluster is not installed", keypair.NEEDED)
+        return None
+    try:
+        return live.state(arguments.kubeconfig, arguments.namespace or "")
+    except live.Unread as error:
+        streams.error(str(error), error.hint)
+        return None
 
 
 def _asked(

@@ -50,6 +50,21 @@ def add_observed(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_live(parser: argparse.ArgumentParser) -> None:
+    """Declare --live."""
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="read what is there from the cluster; nothing is changed",
+    )
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        default="",
+        help="with --live: how to reach the cluster (default: as kubectl does)",
+    )
+
+
 def add_world(parser: argparse.ArgumentParser) -> None:
     """Declare what the operator would know from its flags and its cluster."""
     world = parser.add_argument_group("what the operator knows")

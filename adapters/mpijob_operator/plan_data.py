@@ -15,6 +15,8 @@ from mpijob.children.secret import KEY_SLOTS
 from mpijob.loose import Manifest
 from mpijob.names import Child
 from mpijob_operator import keypair, yaml_text
+from mpijob_operator.executor import Answer
+from mpijob_operator.field_path import printable
 from mpijob_operator.manifests import key_text
 from mpijob_operator.offline import Planned
 from mpijob_operator.page import Heading, Page, Table
@@ -116,6 +118,29 @@ def steps_page(planned: Planned) -> Page:
     if not rows:
         return (Heading(f"{title}: there is nothing to do"),)
     return (Heading(title), Table(("STEP", "METHOD", "PATH", "WHAT"), rows))
+
+
+def dry_run_page(
+    planned: Planned, said: Iterable[tuple[mpijob.Action, Answer]]
+) -> Page:
+    """Return what the API server would say to each request, for a person."""
+    job = planned.job
+    rows = tuple(
+        (str(answer.code), request.verb.value, request.path, _said(answer))
+        for action, answer in said
+        for request in (request_of(job, action),)
+    )
+    name = key_text((job.namespace, job.name))
+    if not rows:
+        return (Heading(f"MPIJob {name}: there is nothing to ask"),)
+    title = f"MPIJob {name}: what the API server would say"
+    return (Heading(title), Table(("CODE", "METHOD", "PATH", "SAYS"), rows))
+
+
+def _said(answer: Answer) -> str:
+    if 200 <= answer.code < 300:  # noqa: PLR2004 - HTTP's own words for success.
+        return "yes"
+    return printable(answer.message)
 
 
 def _about(action: mpijob.Action, request: Request) -> str:

@@ -57,6 +57,7 @@ PLURALS: Final[Mapping[str, str]] = {
     "ConfigMap": "configmaps",
     "Event": "events",
     "Job": "jobs",
+    "Lease": "leases",
     "MPIJob": "mpijobs",
     "Pod": "pods",
     "PodGroup": "podgroups",
@@ -204,7 +205,7 @@ def _event(job: mpijob.MPIJob, event: mpijob.Event) -> Request:
     body = {
         "apiVersion": ref.api_version,
         "kind": ref.kind,
-        "metadata": {"generateName": f"{job.name}.", "namespace": job.namespace},
+        "metadata": {"generateName": f"{job.name}-", "namespace": job.namespace},
         "type": event.type,
         "reason": event.reason,
         "action": "Reconcile",
@@ -243,11 +244,11 @@ def filled(
     for slot in request.slots:
         match slot:
             case Slot.KEY_PAIR:
-                values[slot] = dict(zip(KEY_SLOTS, key_pair(), strict=True))
+                values[slot.value] = dict(zip(KEY_SLOTS, key_pair(), strict=True))
             case Slot.EVENT_TIME:
-                values[slot] = now()
+                values[slot.value] = now()
             case Slot.INSTANCE:
-                values[slot] = instance
+                values[slot.value] = instance
             case _:
                 assert_never(slot)
     return evolve(request, body={**request.body, **values}, slots=())

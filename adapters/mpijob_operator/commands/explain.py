@@ -27,12 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_files(parser, required=False)
     options.add_observed(parser)
+    options.add_live(parser)
     options.add_world(parser)
 
 
 def run(arguments: argparse.Namespace, streams: Streams) -> int:
     """Explain each job, or the one that is named."""
-    if not arguments.filename and not arguments.observed:
+    if arguments.live and arguments.observed:
+        streams.error("--live and --observed are two states", "give one of them")
+        return 2
+    if not (arguments.filename or arguments.observed or arguments.live):
         hint = "name what kubectl printed with --observed STATE, or a manifest with -f"
         streams.error("there is nothing to explain", hint)
         return 2

@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     options.add_files(parser, required=False)
     options.add_observed(parser)
+    options.add_live(parser)
     options.add_world(parser)
     parser.add_argument(
         "-o",
@@ -25,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--steps", action="store_true", help="the requests, in their order"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="with --live: also ask the API server what it would say to each request",
     )
     parser.add_argument(
         "--with-ssh-key",
@@ -52,13 +58,40 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
     printed = _print(arguments, possible, question, streams)
     if question.failed or any(wrong) or not printed:
         return 1
+    if arguments.dry_run and not _dry_run(arguments, possible, streams):
+        return 1
     to_do = any(planned.steps for planned in plans)
     return SOMETHING_TO_DO if arguments.exit_code and to_do else 0
 
 
+def _dry_run(
+    arguments: argparse.Namespace, plans: list[Planned], streams: Streams
+) -> bool:
+    """Print what the API server would say; tell whether it would do everything."""
+    from mpijob_operator.controller import live  # noqa: PLC0415 - as in `offline`.
+
+    asked = [(planned.job, planned.steps) for planned in plans]
+    try:
+        said = live.dry_run(arguments.kubeconfig, asked)
+    except live.Unread as error:
+        streams.error(str(error), error.hint)
+        return False
+    from mpijob_operator import plan_data  # noqa: PLC0415 - one of four, see `cli`.
+
+    page.show_all(map(plan_data.dry_run_page, plans, said), streams)
+    return all(verdict.answer.code < _REFUSED for some in said for verdict in some)
+
+
+_REFUSED: Final = 400
+
+
 def _mistake(arguments: argparse.Namespace) -> tuple[str, str] | None:
     """Return what is wrong with the options together, and what to do."""
-    if not arguments.filename and not arguments.observed:
+    if arguments.live and arguments.observed:
+        return "--live and --observed are two states", "give one of them"
+    if arguments.dry_run and not arguments.live:
+        return "--dry-run asks the cluster", "add --live"
+    if not (arguments.filename or arguments.observed or arguments.live):
         return "there is nothing to plan", "name a manifest with -f FILE"
     children = arguments.output in ("yaml", "json") and not arguments.steps
     if arguments.with_ssh_key and not children:

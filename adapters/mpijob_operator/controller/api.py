@@ -280,7 +280,7 @@ class Api:
                 raise Unreachable(code, str(value.get("message", f"answered {code}")))
             yield Watch(response)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Hang up."""
         await self.session.close()
 

@@ -17,17 +17,20 @@ from attrs import define, evolve, field, frozen
 
 import mpijob
 from mpijob import names, sightings
-from mpijob.loose import Manifest, mappings
+from mpijob.job import KIND
+from mpijob.loose import Manifest, mappings, text
 from mpijob.names import Ref
 from mpijob.observed import Live
 from mpijob_operator.controller import memory as memories
 from mpijob_operator.controller.api import AT_ONCE, WRITE_S, Api, Deposed, Unreachable
 from mpijob_operator.controller.caches import Caches
+from mpijob_operator.controller.kinds import Watched
 from mpijob_operator.controller.memory import Memory
 from mpijob_operator.controller.store import (
     Key,
     Seen,
     observed,
+    sights,
     with_live,
 )
 from mpijob_operator.executor import Answer, Call, End, Execution, start
@@ -99,22 +102,39 @@ class Controller:
     )
     _busy: int = 0
 
+    def adopt(self, kind: Watched, metadata: Manifest) -> None:
+        """Have a child without our labels read live at the next look of its job."""
+        owner = sightings.owner(metadata)
+        namespace = text(metadata, "namespace") or "default"
+        key = Key(namespace, owner.name)
+        job = self.caches.store.jobs.get(key)
+        if owner.kind != KIND or job is None or job.uid != owner.uid:
+            return
+        known = self._known(key, job)
+        ref = Ref(*kind.key, namespace, text(metadata, "name"))
+        self._memories[key] = job.uid, evolve(known, taken=known.taken | {ref})
+        self.caches.queue.add(key)
+
+    def drain(self) -> None:
+        """Begin no more looks; those under way end by themselves."""
+        self.caches.queue.close()
+
     def left(self, key: Key) -> None:
         """Forget a job that is gone."""
         self._memories.pop(key, None)
         for witness in self.witnesses:
             witness.left(key)
 
-    # --- Looks ----------------------------------------------------------------------
+    # --- Looks -----------------------------------------------------------------
 
     async def work(self) -> None:
-        """Look at one job after the other; for ever.
+        """Look at one job after the other, until the queue is closed.
 
         Raises:
             Deposed: We do not lead any more.
         """
-        while True:
-            key, waited = await self.caches.queue.take()
+        while (taken := await self.caches.queue.take()) is not None:
+            key, waited = taken
             if not self._busy:
                 self.beat = self.clock()
             self._busy += 1
@@ -214,7 +234,7 @@ class Controller:
         self.caches.queue.add(key, PATIENCE_S)
         return True
 
-    # --- Deciding ---------------------------------------------------------------------
+    # --- Deciding --------------------------------------------------------------
 
     async def _decided(
         self, key: Key, job: mpijob.MPIJob, known: Memory
@@ -224,26 +244,24 @@ class Controller:
         Raises:
             Unreachable: Something could not be read.
         """
-        world = mpijob.World(
-            datetime.now(UTC), self.settings, self.caches.priority_classes
-        )
+        # In whole seconds, as the API has times and a recording keeps them.
+        now = datetime.now(UTC).replace(microsecond=0)
+        world = mpijob.World(now, self.settings, self.caches.priority_classes)
         strangers, known = await self._strangers(job, known)
         bucket = self.caches.store.bucket(key)
-        seen = evolve(observed(job, bucket, strangers), refusals=known.refusals)
+        found = sights(job, bucket, strangers)
+        seen = evolve(observed(job, found), refusals=known.refusals)
         answer = mpijob.reconcile(job, seen, world)
         if needs := answer.needs:
-            live = {
-                need: await self._read(need, job) for need in sorted(needs, key=str)
-            }
-            bucket = with_live(self.caches.store.bucket(key), live, job)
-            seen = observed(job, bucket, strangers)
-            seen = evolve(seen, refusals=known.refusals, live=needs)
+            live = {need: await self._read(need, job) for need in needs}
+            found = sights(job, with_live(bucket, live, job), strangers)
+            seen = evolve(observed(job, found), refusals=known.refusals, live=needs)
             answer = mpijob.reconcile(job, seen, world)
         plan = mpijob.plan(job, seen, answer)
-        sights = (*bucket.values(), *strangers)
         manifest = self.caches.store.manifests.get(key)
-        execution = start(job, plan)
-        look = Look(key, job, seen, sights, manifest, world, answer, plan, execution)
+        look = Look(
+            key, job, seen, found, manifest, world, answer, plan, start(job, plan)
+        )
         return look, known
 
     async def _strangers(
@@ -296,7 +314,7 @@ class Controller:
         keeps = self.caches.store.keeps_manifests
         return None if one is None else Seen(one, typed if keeps else None)
 
-    # --- Acting -----------------------------------------------------------------------
+    # --- Acting ----------------------------------------------------------------
 
     async def _carried_out(self, look: Look) -> Look:
         """Send a plan, the actions of a step side by side.

@@ -25,6 +25,7 @@ class Queue:
     _heap: list[tuple[float, Key]] = field(factory=list[tuple[float, Key]])
     _active: set[Key] = field(factory=set[Key])
     _news: asyncio.Event = field(factory=asyncio.Event)
+    _closed: bool = False
 
     def __len__(self) -> int:
         return len(self._due)
@@ -42,9 +43,18 @@ class Queue:
         """Do not look at a job that is gone, unless it is added again."""
         self._due.pop(key, None)
 
-    async def take(self) -> tuple[Key, float]:
-        """Wait for the next job; return it, and how long it was due, in seconds."""
-        while True:
+    def close(self) -> None:
+        """Give out no more jobs."""
+        self._closed = True
+        self._news.set()
+
+    async def take(self) -> tuple[Key, float] | None:
+        """Wait for the next job; return it, and how long it was due, in seconds.
+
+        Returns:
+            None once the queue is closed.
+        """
+        while not self._closed:
             wait = None
             while self._heap:
                 due, key = self._heap[0]
@@ -60,6 +70,7 @@ class Queue:
                 wait = due - now
                 break
             await self._changes(wait)
+        return None
 
     async def _changes(self, wait_s: float | None) -> None:
         self._news.clear()

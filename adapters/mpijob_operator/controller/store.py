@@ -111,10 +111,10 @@ class Store:
         return self.children.get(key, {})
 
 
-def observed(
+def sights(
     job: mpijob.MPIJob, bucket: Mapping[Ref, Seen], strangers: Iterable[Seen] = ()
-) -> mpijob.Observed:
-    """Put together what one look sees.
+) -> tuple[Seen, ...]:
+    """Put together what one look sees, each object once.
 
     Args:
         job: The job that is looked at.
@@ -125,7 +125,12 @@ def observed(
     for seen in strangers:
         ref = _ref_of(job, seen.sighting)
         found[ref] = newer(seen, found.get(ref))
-    return sightings.assembled((seen.sighting for seen in found.values()), job)
+    return tuple(found.values())
+
+
+def observed(job: mpijob.MPIJob, seen: Iterable[Seen]) -> mpijob.Observed:
+    """Return what the core is told of what was seen."""
+    return sightings.assembled((one.sighting for one in seen), job)
 
 
 def newer(one: Seen, other: Seen | None) -> Seen:

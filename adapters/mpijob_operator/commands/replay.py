@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mpijob replay`: ask the function once more what the controller asked it."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Final, cast
+
+import mpijob
+from mpijob.loose import Manifest, mapping
+from mpijob_operator import hook_request
+from mpijob_operator.field_path import printable
+from mpijob_operator.requests import request_of
+from mpijob_operator.streams import Streams
+
+DIFFERENT: Final = 1
+
+
+# A refusal in the cluster's words, and the path of what was refused.
+_LINE_MAX: Final = 300
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="what `mpijob run --record` wrote"
+    )
+
+
+def run(arguments: argparse.Namespace, streams: Streams) -> int:
+    """Replay each recording; exit 1 where one comes out otherwise or cannot be read."""
+    same = [_replayed(name, streams) for name in arguments.files]
+    return 0 if all(same) else DIFFERENT
+
+
+def _replayed(name: str, streams: Streams) -> bool:
+    shown = printable(name)
+    try:
+        recording = mapping(json.loads(Path(name).read_text("utf-8")))
+        asked = hook_request.question(recording.get("request"))
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        streams.error(f"{shown}: {printable(str(words))}")
+        return False
+    except hook_request.Malformed as error:
+        streams.error(f"{shown}: {error}", "this is no recording of `mpijob run`")
+        return False
+    job = asked.job
+    answer = mpijob.reconcile(job, asked.observed, asked.world)
+    plan = mpijob.plan(job, asked.observed, answer)
+    now = [[_as_json(job, action) for action in step] for step in plan]
+    streams.print(f"{shown}: MPIJob {job.namespace}/{job.name} {answer.stage.name}")
+    streams.print(f"  {answer.because}")
+    for sent in cast("list[Manifest]", recording.get("answers") or []):
+        keys = ("code", "method", "path", "message")
+        line = " ".join(str(sent.get(key, "")) for key in keys)
+        streams.print(printable(f"  {line}", _LINE_MAX))
+    if now == recording.get("steps"):
+        streams.print("  Asked again, the function plans the same.")
+        return True
+    from mpijob_operator import differences  # noqa: PLC0415 - seldom needed.
+
+    streams.print("  Asked again, the function plans something else:")
+    for difference in differences.differences(recording.get("steps"), now):
+        streams.print(f"  {difference}")
+    return False
+
+
+def _as_json(job: mpijob.MPIJob, action: mpijob.Action) -> Any:  # noqa: ANN401 - JSON.
+    return json.loads(json.dumps(request_of(job, action).as_json(), default=dict))

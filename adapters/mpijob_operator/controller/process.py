@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mpijob run` as a whole: what is started, in which order, and how it ends.
+
+Order is safety here: permissions are asked for before anything is watched, caches are
+warm before we lead, nothing is written before, and the Lease is given back only after
+the last request was answered (B8.8).
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from importlib import metadata
+from typing import Final
+
+from attrs import frozen
+from kubernetes.aio import config
+
+import mpijob
+from mpijob import names
+from mpijob.loose import mapping, mappings
+from mpijob.world import KUBERNETES
+from mpijob_operator.controller import health, kinds, logs, permissions
+from mpijob_operator.controller.api import (
+    METADATA_LIST,
+    Api,
+    Deposed,
+    Unreachable,
+    connect,
+    opened,
+)
+from mpijob_operator.controller.caches import Caches
+from mpijob_operator.controller.controller import Controller
+from mpijob_operator.controller.election import Election
+from mpijob_operator.controller.flags import Flags
+from mpijob_operator.controller.metrics import Metrics
+from mpijob_operator.controller.queue import Queue
+from mpijob_operator.controller.recorder import Recorder
+from mpijob_operator.controller.reflector import Reflector
+from mpijob_operator.controller.store import Store
+from mpijob_operator.streams import Streams
+
+DONE: Final = 0
+FAILED: Final = 1
+
+# A pod has 30 s to end; requests under way are answered within WRITE_S.
+DRAIN_S: Final = 7.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Unfit(Exception):  # noqa: N818 - it says what we are.
+    """The operator cannot work here, and the message says why."""
+
+
+def run(flags: Flags, streams: Streams) -> int:
+    """Run until a signal ends it, or the lease is lost; return the exit code."""
+    logs.configure(flags.log_format, flags.log_level, sys.stderr)
+    try:
+        return asyncio.run(_main(flags))
+    except Unfit as error:
+        streams.error(str(error))
+    except config.ConfigException as error:
+        streams.error(f"there is no way to a cluster: {error}")
+    except health.Unavailable as error:
+        streams.error(str(error))
+    return FAILED
+
+
+async def _main(flags: Flags) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    for flag in flags.ignored:
+        _log.warning("flag without effect", extra={"flag": flag})
+    connection = await connect(flags.kubeconfig, flags.master)
+    metrics = Metrics()
+    api = await opened(
+        connection, per_second=flags.kube_api_qps, burst=flags.kube_api_burst
+    )
+    api.tally = metrics.asked
+    async with contextlib.aclosing(api):
+        return await _Process(flags, api, metrics, stop).run()
+
+
+@frozen
+class Served:
+    """What the cluster has of what we can use."""
+
+    settings: mpijob.Settings
+    watched: tuple[kinds.Watched, ...]
+
+
+async def discovered(api: Api, flags: Flags) -> Served:
+    """Ask the cluster what it serves.
+
+    Raises:
+        Unfit: It lacks what we cannot do without.
+    """
+    groups = [g for g in kinds.OTHER_GROUPS if await _serves(api, g.api_version)]
+    workload_api = ""
+    for version in kinds.KUBERNETES_GROUPS:
+        if not workload_api and await _serves(api, version):
+            workload_api = version
+            groups.extend(kinds.kubernetes_groups(version))
+    if flags.gang_scheduling == KUBERNETES and not workload_api:
+        versions = " nor ".join(kinds.KUBERNETES_GROUPS)
+        raise Unfit(
+            f"--gang-scheduling kubernetes: the cluster serves neither {versions}"
+        )
+    settings = flags.settings(
+        workload_api=workload_api.rpartition("/")[2] or "v1beta1",
+        observed_generation=await _has_observed_generation(api),
+    )
+    return Served(settings, (kinds.JOBS, *kinds.CHILDREN, *groups))
+
+
+async def _serves(api: Api, api_version: str) -> bool:
+    """Tell whether PodGroups of a version are served."""
+    try:
+        found = await api.read(f"/apis/{api_version}")
+    except Unreachable as trouble:
+        if trouble.code == _NOT_FOUND:
+            return False
+        raise Unfit(f"the API server cannot be asked: {trouble}") from None
+    resources = mappings(found.get("resources"))
+    return any(resource.get("kind") == "PodGroup" for resource in resources)
+
+
+_NOT_FOUND: Final = 404
+_CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+async def _has_observed_generation(api: Api) -> bool:
+    """Tell whether the installed CRD declares what we add to the status.
+
+    Raises:
+        Unfit: There is no such CRD.
+    """
+    try:
+        crd = await api.read(f"{_CRD}/mpijobs.kubeflow.org")
+    except Unreachable as trouble:
+        if trouble.code == _NOT_FOUND:
+            hint = "install it: mpijob crd | kubectl apply -f -"
+            raise Unfit(f"the cluster has no MPIJobs; {hint}") from None
+        # Where only one namespace may be read the CRD may not be.
+        _log.warning("cannot read the CRD", extra={"why": str(trouble)})
+        return False
+    for version in mappings(mapping(crd.get("spec")).get("versions")):
+        if version.get("name") == "v2beta1":
+            schema = mapping(mapping(version.get("schema")).get("openAPIV3Schema"))
+            status = mapping(mapping(schema.get("properties")).get("status"))
+            if "observedGeneration" in mapping(status.get("properties")):
+                return True
+    _log.warning(
+        "the installed CRD is not ours, and status.observedGeneration is left out",
+        extra={"remedy": "mpijob crd | kubectl apply --server-side -f -"},
+    )
+    return False
+
+
+class _Process:
+    """What runs, from start to end."""
+
+    def __init__(
+        self, flags: Flags, api: Api, metrics: Metrics, stop: asyncio.Event
+    ) -> None:
+        self.flags, self.api, self.metrics, self.stop = flags, api, metrics, stop
+        self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+
+    async def run(self) -> int:
+        """Start everything, lead, work; return the exit code."""
+        flags = self.flags
+        lacking = await permissions_lacking(self.api, flags)
+        if lacking:
+            raise Unfit("these permissions are missing: " + "; ".join(lacking))
+        served = await discovered(self.api, flags)
+        controller = self._controller(served)
+        async with self._serving(controller), asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(reflector.run())
+                for reflector in controller.caches.reflectors
+            ]
+            code = FAILED
+            try:
+                code = await self._led(controller)
+            finally:
+                for task in tasks:
+                    task.cancel()
+        return code
+
+    def _controller(self, served: Served) -> Controller:
+        flags = self.flags
+        store = Store(keeps_manifests=bool(flags.record))
+        caches = Caches(store, Queue())
+        watched = list(served.watched)
+        if flags.namespace:
+            # A Role reaches into a namespace, and PriorityClasses are in none.
+            _log.info("priority classes are not watched", extra={"why": "--namespace"})
+        else:
+            watched.append(kinds.PRIORITY_CLASSES)
+        for kind in watched:
+            for namespace in flags.namespaces if kind.namespaced else ("",):
+                caches.reflectors.append(Reflector(self.api, kind, namespace, caches))
+        witnesses = [self.metrics]
+        if flags.record:
+            witnesses.append(Recorder(flags.record))
+        controller = Controller(
+            self.api,
+            caches,
+            served.settings,
+            instance=self.identity[:128],
+            witnesses=tuple(witnesses),
+        )
+        caches.left = controller.left
+        self.metrics.watch(caches)
+        return controller
+
+    @contextlib.asynccontextmanager
+    async def _serving(self, controller: Controller) -> AsyncIterator[None]:
+        server = health.Health(
+            unsynced=lambda: controller.caches.unsynced,
+            stuck_s=lambda: controller.stuck_s,
+            metrics=self.metrics.text,
+        )
+        flags = self.flags
+        await server.start(flags.bind_address, flags.health_port, flags.monitoring_port)
+        try:
+            yield
+        finally:
+            await server.stop()
+
+    # --- Leading ------------------------------------------------------------
+
+    async def _led(self, controller: Controller) -> int:
+        """Wait for warm caches and for the Lease, work, and give it back."""
+        while controller.caches.unsynced:
+            if await self._stopped(within_s=0.05):
+                return DONE
+        _log.info("synced", extra={"jobs": len(controller.caches.store.jobs)})
+        if not self.flags.leader_elect:
+            await self._work(controller, None)
+            return DONE
+        election = Election(
+            self.api.send,
+            identity=self.identity,
+            namespace=self.flags.lock_namespace,
+        )
+        self.api.leads = election.leads
+        standing = asyncio.create_task(election.run())
+        try:
+            while not election.leads():
+                if await self._stopped(within_s=0.05):
+                    return DONE
+            self.metrics.leads(leads=True)
+            _log.info("leading", extra={"identity": self.identity})
+            return await self._work(controller, standing)
+        finally:
+            self.metrics.leads(leads=False)
+            standing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await standing
+            await election.release()
+
+    async def _work(
+        self, controller: Controller, standing: "asyncio.Task[None] | None"
+    ) -> int:
+        """Work until a signal, or until somebody else may lead."""
+        await adopt(self.api, controller, self.flags.namespaces)
+        workers = [
+            asyncio.create_task(controller.work())
+            for _ in range(self.flags.threadiness)
+        ]
+        stop = asyncio.create_task(self.stop.wait())
+        ends: list[asyncio.Task[None] | asyncio.Task[bool]] = [stop, *workers]
+        if standing is not None:
+            ends.append(standing)
+        ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        code = DONE if stop in ended else FAILED
+        if code == DONE:
+            _log.info("stopping", extra={"within_s": DRAIN_S})
+            controller.drain()
+            await asyncio.wait(workers, timeout=DRAIN_S)
+        else:
+            _log.error("the lease is lost: another may lead")
+        for task in (stop, *workers):
+            task.cancel()
+        results = await asyncio.gather(stop, *workers, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, Deposed):
+                raise result
+        return code
+
+    async def _stopped(self, *, within_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), within_s)
+        return self.stop.is_set()
+
+
+async def adopt(api: Api, controller: Controller, namespaces: Iterable[str]) -> None:
+    """Look once for what mpi-operator made, which bears no label of ours (B8.1).
+
+    Only their metadata is read. What cannot be listed is found when its name turns out
+    to be taken.
+    """
+    selector = f"{names.APP_LABEL},!{names.OPERATOR_NAME_LABEL}"
+    for kind in kinds.CHILDREN:
+        if kind.kind == "Pod":
+            continue  # It labels those.
+        for namespace in namespaces:
+            query = {"labelSelector": selector}
+            try:
+                found = await api.read(kind.path(namespace), query, METADATA_LIST)
+            except Unreachable as trouble:
+                _log.warning("cannot look for children", extra={"why": str(trouble)})
+                continue
+            for value in mappings(found.get("items")):
+                controller.adopt(kind, mapping(value.get("metadata")))
+
+
+async def permissions_lacking(api: Api, flags: Flags) -> list[str]:
+    """Ask the API server what we may do; return what we may not, in words."""
+    return await permissions.lacking(
+        api,
+        namespaces=flags.namespaces,
+        lock_namespace=flags.lock_namespace if flags.leader_elect else None,
+    )
+
+
+def version() -> str:
+    """Return our version."""
+    return metadata.version("mpijob")
