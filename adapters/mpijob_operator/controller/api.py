@@ -217,9 +217,14 @@ class Api:
         return Answer(code, _parsed(content), seconds)
 
     async def read(
-        self, path: str, query: Mapping[str, str] = NOTHING, accept: str = JSON
+        self,
+        path: str,
+        query: Mapping[str, str] = NOTHING,
+        accept: str = JSON,
+        *,
+        body: Manifest | None = None,
     ) -> Manifest:
-        """Read an object or a page of a list.
+        """Read an object or a page of a list; with a body, what is answered to it.
 
         Raises:
             Unreachable: There was no answer, or another than 200.
@@ -227,10 +232,16 @@ class Api:
         start, code = time.monotonic(), _UNKNOWN
         await self.pace.turn()
         try:
-            async with self.session.get(
+            async with self.session.request(
+                "GET" if body is None else "POST",
                 f"{self.connection.server}{path}",
                 params=query,
-                headers={"Accept": accept, **await self.connection.headers()},
+                data=None if body is None else orjson.dumps(body),
+                headers={
+                    "Accept": accept,
+                    "Content-Type": JSON,
+                    **await self.connection.headers(),
+                },
                 timeout=aiohttp.ClientTimeout(total=READ_S),
                 proxy=self.connection.proxy,
             ) as response:
@@ -241,7 +252,7 @@ class Api:
         finally:
             self.tally("read", _kind_of(path), code, time.monotonic() - start)
         value = _parsed(content)
-        if code != 200:  # noqa: PLR2004 - HTTP's own word for success.
+        if not 200 <= code < 300:  # noqa: PLR2004 - HTTP's own words for success.
             raise Unreachable(code, str(value.get("message", f"answered {code}")))
         return value
 

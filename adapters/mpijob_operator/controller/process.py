@@ -8,12 +8,13 @@ the last request was answered (B8.8).
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from importlib import metadata
 from typing import Final
 
@@ -24,7 +25,7 @@ import mpijob
 from mpijob import names
 from mpijob.loose import mapping, mappings
 from mpijob.world import KUBERNETES
-from mpijob_operator.controller import health, kinds, logs, permissions
+from mpijob_operator.controller import kinds
 from mpijob_operator.controller.api import (
     METADATA_LIST,
     Api,
@@ -34,10 +35,10 @@ from mpijob_operator.controller.api import (
     opened,
 )
 from mpijob_operator.controller.caches import Caches
-from mpijob_operator.controller.controller import Controller
+from mpijob_operator.controller.controller import Controller, Witness
 from mpijob_operator.controller.election import Election
 from mpijob_operator.controller.flags import Flags
-from mpijob_operator.controller.metrics import Metrics
+from mpijob_operator.controller.permissions import Question, questions
 from mpijob_operator.controller.queue import Queue
 from mpijob_operator.controller.recorder import Recorder
 from mpijob_operator.controller.reflector import Reflector
@@ -59,15 +60,13 @@ class Unfit(Exception):  # noqa: N818 - it says what we are.
 
 def run(flags: Flags, streams: Streams) -> int:
     """Run until a signal ends it, or the lease is lost; return the exit code."""
-    logs.configure(flags.log_format, flags.log_level, sys.stderr)
+    logging.basicConfig(level=flags.log_level.upper(), stream=sys.stderr)
     try:
         return asyncio.run(_main(flags))
     except Unfit as error:
         streams.error(str(error))
     except config.ConfigException as error:
         streams.error(f"there is no way to a cluster: {error}")
-    except health.Unavailable as error:
-        streams.error(str(error))
     return FAILED
 
 
@@ -79,13 +78,11 @@ async def _main(flags: Flags) -> int:
     for flag in flags.ignored:
         _log.warning("flag without effect", extra={"flag": flag})
     connection = await connect(flags.kubeconfig, flags.master)
-    metrics = Metrics()
     api = await opened(
         connection, per_second=flags.kube_api_qps, burst=flags.kube_api_burst
     )
-    api.tally = metrics.asked
     async with contextlib.aclosing(api):
-        return await _Process(flags, api, metrics, stop).run()
+        return await _Process(flags, api, stop).run()
 
 
 @frozen
@@ -167,21 +164,18 @@ async def _has_observed_generation(api: Api) -> bool:
 class _Process:
     """What runs, from start to end."""
 
-    def __init__(
-        self, flags: Flags, api: Api, metrics: Metrics, stop: asyncio.Event
-    ) -> None:
-        self.flags, self.api, self.metrics, self.stop = flags, api, metrics, stop
+    def __init__(self, flags: Flags, api: Api, stop: asyncio.Event) -> None:
+        self.flags, self.api, self.stop = flags, api, stop
         self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
 
     async def run(self) -> int:
         """Start everything, lead, work; return the exit code."""
         flags = self.flags
-        lacking = await permissions_lacking(self.api, flags)
-        if lacking:
-            raise Unfit("these permissions are missing: " + "; ".join(lacking))
         served = await discovered(self.api, flags)
+        groups = {watched.api_version.partition("/")[0] for watched in served.watched}
+        await permitted(self.api, flags, groups)
         controller = self._controller(served)
-        async with self._serving(controller), asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(reflector.run())
                 for reflector in controller.caches.reflectors
@@ -207,7 +201,7 @@ class _Process:
         for kind in watched:
             for namespace in flags.namespaces if kind.namespaced else ("",):
                 caches.reflectors.append(Reflector(self.api, kind, namespace, caches))
-        witnesses = [self.metrics]
+        witnesses: list[Witness] = []
         if flags.record:
             witnesses.append(Recorder(flags.record))
         controller = Controller(
@@ -218,22 +212,7 @@ class _Process:
             witnesses=tuple(witnesses),
         )
         caches.left = controller.left
-        self.metrics.watch(caches)
         return controller
-
-    @contextlib.asynccontextmanager
-    async def _serving(self, controller: Controller) -> AsyncIterator[None]:
-        server = health.Health(
-            unsynced=lambda: controller.caches.unsynced,
-            stuck_s=lambda: controller.stuck_s,
-            metrics=self.metrics.text,
-        )
-        flags = self.flags
-        await server.start(flags.bind_address, flags.health_port, flags.monitoring_port)
-        try:
-            yield
-        finally:
-            await server.stop()
 
     # --- Leading ------------------------------------------------------------
 
@@ -247,7 +226,7 @@ class _Process:
             await self._work(controller, None)
             return DONE
         election = Election(
-            self.api.send,
+            functools.partial(self.api.send, led=False),
             identity=self.identity,
             namespace=self.flags.lock_namespace,
         )
@@ -257,11 +236,9 @@ class _Process:
             while not election.leads():
                 if await self._stopped(within_s=0.05):
                     return DONE
-            self.metrics.leads(leads=True)
             _log.info("leading", extra={"identity": self.identity})
             return await self._work(controller, standing)
         finally:
-            self.metrics.leads(leads=False)
             standing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await standing
@@ -323,13 +300,37 @@ async def adopt(api: Api, controller: Controller, namespaces: Iterable[str]) -> 
                 controller.adopt(kind, mapping(value.get("metadata")))
 
 
-async def permissions_lacking(api: Api, flags: Flags) -> list[str]:
-    """Ask the API server what we may do; return what we may not, in words."""
-    return await permissions.lacking(
-        api,
-        namespaces=flags.namespaces,
-        lock_namespace=flags.lock_namespace if flags.leader_elect else None,
-    )
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+async def permitted(api: Api, flags: Flags, groups: Iterable[str]) -> None:
+    """Ask the API server what we may do, before we do anything.
+
+    Raises:
+        Unfit: Something is missing that we cannot do without: all of it, at once.
+    """
+    lock = flags.lock_namespace if flags.leader_elect else ""
+    asked = [*questions(flags.namespace, lock, set(groups))]
+
+    async def is_allowed(question: Question) -> bool:
+        answer = await api.read(_REVIEWS, body=question.review)
+        return mapping(answer.get("status")).get("allowed") is True
+
+    try:
+        allowed = await asyncio.gather(*map(is_allowed, asked))
+    except Unreachable as trouble:
+        raise Unfit(f"the API server cannot be asked: {trouble}") from None
+    missing: list[str] = []
+    for question, may in zip(asked, allowed, strict=True):
+        if may:
+            continue
+        if without := question.permission.without:
+            extra = {"permission": str(question), "without": without}
+            _log.warning("permission missing", extra=extra)
+        else:
+            missing.append(str(question))
+    if missing:
+        raise Unfit("these permissions are missing: " + "; ".join(missing))
 
 
 def version() -> str:
