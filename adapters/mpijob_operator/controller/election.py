@@ -28,9 +28,9 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import evolve, frozen
 
@@ -63,8 +63,13 @@ _CONFLICT: Final = 409
 
 _log: Final = logging.getLogger(__name__)
 
-Send = Callable[[Request], Awaitable[Answer]]
-"""Sends one request; code 0 where nobody knows what became of it."""
+
+class Send(Protocol):
+    """Sends one request, as `api.Api` does."""
+
+    async def __call__(self, request: Request, *, led: bool) -> Answer:
+        """Send it, led or not; code 0 where nobody knows what became of it."""
+        ...
 
 
 @frozen
@@ -326,7 +331,7 @@ class Election:
         # Until it is answered nobody knows; and it may be cut off.
         self._known = evolve(self._known, current=False)
         asked = self._clock()
-        answer = await self._send(request)
+        answer = await self._send(request, led=False)
         self._known = self._known.answered(request, answer, asked, self._clock())
         more = _more_to_send(request, answer)
         if not more and answer.code not in _DONE:

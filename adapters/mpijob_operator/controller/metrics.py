@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What we say to Prometheus.
+
+The first names are mpi-operator's, so that dashboards go on. No label holds what a user
+can make many of, but for those of `mpi_operator_job_info`: it is there to be joined
+with, and has one series for each job that has a launcher.
+
+Counters begin at zero with each process and count what it did: that a job was created,
+or has ended, is counted when we have written the status that says so, and once.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+import mpijob
+from mpijob.names import Child
+from mpijob.status import ConditionType, JobStatus
+from mpijob_operator.controller.caches import Caches
+from mpijob_operator.controller.controller import Look
+from mpijob_operator.controller.store import Key
+from mpijob_operator.executor import Reply, reply_of
+from mpijob_operator.requests import PLURALS
+
+# From a quiet look to one at a thousand workers, whose writes take a while.
+LOOK_S: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
+WAIT_S: Final = (0.001, 0.01, 0.1, 0.3, 1, 3, 10, 30, 100)
+REQUEST_S: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 5, 10, 30)
+# A job may start in seconds, or stand in a queue for days.
+START_S: Final = (1, 3, 10, 30, 60, 180, 600, 1_800, 7_200, 86_400)
+
+# What paths call a kind, for requests that are known by their path.
+_KINDS: Final = {plural: kind for kind, plural in PLURALS.items()}
+
+
+class Metrics:
+    """The metrics of one process: a witness of what the controller does."""
+
+    def __init__(self) -> None:
+        # When a series began is of no use here, and would be a series more for each.
+        # The library has no types here.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        # Those of mpi-operator.
+        self.created = Counter(
+            "mpi_operator_jobs_created_total",
+            "MPIJobs that were new to the operator.",
+            registry=registry,
+        )
+        self.successful = Counter(
+            "mpi_operator_jobs_successful_total",
+            "MPIJobs that succeeded.",
+            registry=registry,
+        )
+        self.failed = Counter(
+            "mpi_operator_jobs_failed_total",
+            "MPIJobs that failed.",
+            registry=registry,
+        )
+        self.is_leader = Gauge(
+            "mpi_operator_is_leader",
+            "Whether this process leads.",
+            registry=registry,
+        )
+
+        # Ours.
+        self.looks = Counter(
+            "mpi_operator_reconciles_total",
+            "Looks at a job, by what became of them.",
+            ["result"],
+            registry=registry,
+        )
+        self.look_s = Histogram(
+            "mpi_operator_reconcile_duration_seconds",
+            "How long a look took, its writes included.",
+            registry=registry,
+            buckets=LOOK_S,
+        )
+        self.wait_s = Histogram(
+            "mpi_operator_queue_wait_seconds",
+            "How long a job that was due waited for its look.",
+            registry=registry,
+            buckets=WAIT_S,
+        )
+        self.requests = Counter(
+            "mpi_operator_api_requests_total",
+            "Requests to the API server; the code is `none` where no answer came.",
+            ["verb", "kind", "code"],
+            registry=registry,
+        )
+        self.request_s = Histogram(
+            "mpi_operator_api_request_duration_seconds",
+            "How long answers took; of a watch, how long it took to open.",
+            ["verb"],
+            registry=registry,
+            buckets=REQUEST_S,
+        )
+        self.start_s = Histogram(
+            "mpi_operator_job_start_seconds",
+            "From the creation of an MPIJob until it ran for the first time.",
+            registry=registry,
+            buckets=START_S,
+        )
+        self._jobs = _Jobs()
+        registry.register(self._jobs)
+        self._caches: Caches | None = None
+
+    def text(self) -> bytes:
+        """Return everything as Prometheus reads it."""
+        return prometheus_client.generate_latest(self.registry)
+
+    def watch(self, caches: Caches) -> None:
+        """Tell of these caches from now on."""
+        self._caches = caches
+        self.registry.register(_Caches(caches))
+
+    # --- What is told --------------------------------------------------------
+
+    def leads(self, *, leads: bool) -> None:
+        """Take note that we lead, or do not."""
+        self.is_leader.set(int(leads))
+
+    def asked(self, verb: str, kind: str, code: int, seconds: float) -> None:
+        """Take note of a request; code 0 where there was no answer."""
+        kind = _KINDS.get(kind, kind)
+        self.requests.labels(verb, kind, str(code) if code else "none").inc()
+        self.request_s.labels(verb).observe(seconds)
+
+    def took(self, waited_s: float) -> None:
+        """Take note of how long a job that was due had to wait."""
+        self.wait_s.observe(waited_s)
+
+    def looked(
+        self, key: Key, answer: mpijob.Reconciliation, result: str, seconds: float
+    ) -> None:
+        """Take note of a look."""
+        self.looks.labels(result).inc()
+        self.look_s.observe(seconds)
+        # A job may be gone before its last look is over.
+        if self._caches is None or key in self._caches.store.jobs:
+            self._jobs.put(key, answer)
+
+    def acted(self, look: Look) -> None:
+        """Take note of a plan that was carried out, or half of it."""
+        for action, answer in look.answers:
+            if (
+                isinstance(action, mpijob.WriteStatus)
+                and reply_of(action, answer) is Reply.DONE
+            ):
+                self._wrote(look.job, action.status)
+
+    def left(self, key: Key) -> None:
+        """Take note of a job that is gone."""
+        self._jobs.drop(key)
+
+    def _wrote(self, job: mpijob.MPIJob, after: JobStatus) -> None:
+        """Count what a status says that the one before it did not."""
+        before = job.status
+        if not before.is_true(ConditionType.CREATED):
+            self.created.inc(after.is_true(ConditionType.CREATED))
+        if before.verdict is None:
+            self.successful.inc(after.verdict is ConditionType.SUCCEEDED)
+            self.failed.inc(after.verdict is ConditionType.FAILED)
+        first = before.condition(ConditionType.RUNNING) is None
+        if first and after.is_true(ConditionType.RUNNING) and job.created is not None:
+            self.start_s.observe((datetime.now(UTC) - job.created).total_seconds())
+
+
+class _Jobs(Collector):
+    """Where each job stands, and which has a launcher; counted when asked for."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, tuple[str, str]] = {}
+        self._stages: set[str] = set()  # One that nobody is in any more says 0.
+
+    def put(self, key: Key, answer: mpijob.Reconciliation) -> None:
+        stage = answer.stage.value
+        self._stages.add(stage)
+        self._known[key] = stage, _launcher(answer.desired)
+
+    def drop(self, key: Key) -> None:
+        self._known.pop(key, None)
+
+    def collect(self) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily(
+            "mpi_operator_jobs", "MPIJobs, by where they stand.", labels=["stage"]
+        )
+        tally = Tally(stage for stage, _ in self._known.values())
+        for stage in sorted(self._stages):
+            jobs.add_metric([stage], tally[stage])
+        yield jobs
+        info = GaugeMetricFamily(
+            "mpi_operator_job_info",
+            "Information about MPIJob",
+            labels=["launcher", "namespace"],
+        )
+        for key, (_, launcher) in self._known.items():
+            if launcher:
+                info.add_metric([launcher, key.namespace], 1)
+        yield info
+
+
+def _launcher(desired: Iterable[mpijob.Desired]) -> str:
+    """Return the name of the launcher Job, empty where there is to be none."""
+    return next((one.name for one in desired if one.child is Child.LAUNCHER), "")
+
+
+class _Caches(Collector):
+    """The queue and the reflectors, as they are when asked for."""
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "mpi_operator_queue_depth",
+            "Jobs that wait for a look, those included that wait for a time.",
+            len(self._caches.queue),
+        )
+        lists = CounterMetricFamily(
+            "mpi_operator_lists",
+            "Whole lists that were read: one at the start, and after lost watches.",
+            labels=["kind"],
+        )
+        tally: Tally[str] = Tally()
+        for reflector in self._caches.reflectors:
+            tally[reflector.kind.kind] += reflector.relists
+        for kind, number in sorted(tally.items()):
+            lists.add_metric([kind], number)
+        yield lists
