@@ -58,6 +58,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "mpijob_operator.commands.crd",
         "print the CustomResourceDefinition, for kubectl apply",
     ),
+    "manifests": (
+        "mpijob_operator.commands.manifests",
+        "print what runs the operator in a cluster, for kubectl apply",
+    ),
 }
 
 DESCRIPTION: Final = "What would exist for an MPIJob, what would change, and why."
