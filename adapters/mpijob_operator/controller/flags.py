@@ -162,7 +162,6 @@ WITHOUT_EFFECT: Final = (
     "--stderrthreshold",
     "--v",
     "--vmodule",
-    "-v",
 )
 
 
@@ -177,9 +176,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         # As text: the environment is read the same way, and says so itself.
         parser.add_argument(*words, metavar="VALUE", dest=field, help=does + told)
-    for flag in WITHOUT_EFFECT:
+        # Go takes one dash for two, and Deployments have either.
         parser.add_argument(
-            flag, nargs="?", dest="ignored", action=_Note, help=argparse.SUPPRESS
+            *(word[1:] for word in words),
+            dest=field,
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
+    for flag in WITHOUT_EFFECT:
+        words = (flag, flag[1:]) if flag.startswith("--") else (flag,)
+        parser.add_argument(
+            *words, nargs="?", dest="ignored", action=_Note, help=argparse.SUPPRESS
         )
 
 

@@ -89,7 +89,13 @@ def dry_run(
 
     async def ask(api: Api) -> list[list[Verdict]]:
         return [
-            [await _verdict(api, job, action) for step in plan for action in step]
+            [
+                await _verdict(api, job, action)
+                for step in plan
+                for action in step
+                # Of a job that is not there yet no status can be written.
+                if job.resource_version or not isinstance(action, mpijob.WriteStatus)
+            ]
             for job, plan in plans
         ]
 
