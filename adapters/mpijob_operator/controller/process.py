@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from importlib import metadata
 from typing import Final
 
@@ -25,9 +25,10 @@ import mpijob
 from mpijob import names
 from mpijob.loose import mapping, mappings
 from mpijob.world import KUBERNETES
-from mpijob_operator.controller import kinds
+from mpijob_operator.controller import health, kinds, logs
 from mpijob_operator.controller.api import (
     METADATA_LIST,
+    WRITE_S,
     Api,
     Deposed,
     Unreachable,
@@ -38,6 +39,7 @@ from mpijob_operator.controller.caches import Caches
 from mpijob_operator.controller.controller import Controller, Witness
 from mpijob_operator.controller.election import Election
 from mpijob_operator.controller.flags import Flags
+from mpijob_operator.controller.metrics import Metrics
 from mpijob_operator.controller.permissions import Question, questions
 from mpijob_operator.controller.queue import Queue
 from mpijob_operator.controller.recorder import Recorder
@@ -48,8 +50,9 @@ from mpijob_operator.streams import Streams
 DONE: Final = 0
 FAILED: Final = 1
 
-# A pod has 30 s to end; requests under way are answered within WRITE_S.
-DRAIN_S: Final = 7.0
+# A pod has 30 s to end. Looks under way have so long to end by themselves; then nothing
+# more is sent, and what was sent is answered within WRITE_S or can no longer land.
+DRAIN_S: Final = 2.0
 
 _log: Final = logging.getLogger(__name__)
 
@@ -60,13 +63,15 @@ class Unfit(Exception):  # noqa: N818 - it says what we are.
 
 def run(flags: Flags, streams: Streams) -> int:
     """Run until a signal ends it, or the lease is lost; return the exit code."""
-    logging.basicConfig(level=flags.log_level.upper(), stream=sys.stderr)
+    logs.configure(flags.log_format, flags.log_level, sys.stderr)
     try:
         return asyncio.run(_main(flags))
     except Unfit as error:
         streams.error(str(error))
     except config.ConfigException as error:
         streams.error(f"there is no way to a cluster: {error}")
+    except health.Unavailable as error:
+        streams.error(str(error))
     return FAILED
 
 
@@ -78,11 +83,13 @@ async def _main(flags: Flags) -> int:
     for flag in flags.ignored:
         _log.warning("flag without effect", extra={"flag": flag})
     connection = await connect(flags.kubeconfig, flags.master)
+    metrics = Metrics()
     api = await opened(
         connection, per_second=flags.kube_api_qps, burst=flags.kube_api_burst
     )
+    api.tally = metrics.asked
     async with contextlib.aclosing(api):
-        return await _Process(flags, api, stop).run()
+        return await _Process(flags, api, metrics, stop).run()
 
 
 @frozen
@@ -161,11 +168,17 @@ async def _has_observed_generation(api: Api) -> bool:
     return False
 
 
+def _never() -> bool:
+    return False
+
+
 class _Process:
     """What runs, from start to end."""
 
-    def __init__(self, flags: Flags, api: Api, stop: asyncio.Event) -> None:
-        self.flags, self.api, self.stop = flags, api, stop
+    def __init__(
+        self, flags: Flags, api: Api, metrics: Metrics, stop: asyncio.Event
+    ) -> None:
+        self.flags, self.api, self.metrics, self.stop = flags, api, metrics, stop
         self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
 
     async def run(self) -> int:
@@ -175,7 +188,7 @@ class _Process:
         groups = {watched.api_version.partition("/")[0] for watched in served.watched}
         await permitted(self.api, flags, groups)
         controller = self._controller(served)
-        async with asyncio.TaskGroup() as group:
+        async with self._serving(controller), asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(reflector.run())
                 for reflector in controller.caches.reflectors
@@ -201,7 +214,7 @@ class _Process:
         for kind in watched:
             for namespace in flags.namespaces if kind.namespaced else ("",):
                 caches.reflectors.append(Reflector(self.api, kind, namespace, caches))
-        witnesses: list[Witness] = []
+        witnesses: list[Witness] = [self.metrics]
         if flags.record:
             witnesses.append(Recorder(flags.record))
         controller = Controller(
@@ -212,7 +225,27 @@ class _Process:
             witnesses=tuple(witnesses),
         )
         caches.left = controller.left
+        self.metrics.watch(caches)
         return controller
+
+    @contextlib.asynccontextmanager
+    async def _serving(self, controller: Controller) -> AsyncIterator[None]:
+        """Answer probes and Prometheus meanwhile.
+
+        Raises:
+            health.Unavailable: A port is taken.
+        """
+        server = health.Health(
+            unsynced=lambda: controller.caches.unsynced,
+            stuck_s=lambda: controller.stuck_s,
+            metrics=self.metrics.text,
+        )
+        flags = self.flags
+        await server.start(flags.bind_address, flags.health_port, flags.monitoring_port)
+        try:
+            yield
+        finally:
+            await server.stop()
 
     # --- Leading ------------------------------------------------------------
 
@@ -236,9 +269,11 @@ class _Process:
             while not election.leads():
                 if await self._stopped(within_s=0.05):
                     return DONE
+            self.metrics.leads(leads=True)
             _log.info("leading", extra={"identity": self.identity})
             return await self._work(controller, standing)
         finally:
+            self.metrics.leads(leads=False)
             standing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await standing
@@ -259,12 +294,11 @@ class _Process:
             ends.append(standing)
         ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         code = DONE if stop in ended else FAILED
-        if code == DONE:
-            _log.info("stopping", extra={"within_s": DRAIN_S})
-            controller.drain()
-            await asyncio.wait(workers, timeout=DRAIN_S)
-        else:
-            _log.error("the lease is lost: another may lead")
+        _log.info("stopping", extra={"code": code})
+        controller.drain()
+        await asyncio.wait(workers, timeout=DRAIN_S)
+        self.api.leads = _never
+        await asyncio.wait(workers, timeout=WRITE_S + 0.5)
         for task in (stop, *workers):
             task.cancel()
         results = await asyncio.gather(stop, *workers, return_exceptions=True)

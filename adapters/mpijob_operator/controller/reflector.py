@@ -177,7 +177,7 @@ class Reflector:
             extra={
                 "kind": self.kind.kind,
                 "code": trouble.code,
-                "message_": str(trouble),
+                "why": str(trouble),
                 "again_in_s": round(wait, 1),
             },
         )
