@@ -8,10 +8,10 @@ looked after also decides the kind of role.
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import mpijob_crd
-from mpijob_operator import installation, kubectl_yaml, yaml_text
+from mpijob_operator import installation, yaml_text
 from mpijob_operator.controller.flags import FLAGS
 from mpijob_operator.streams import Streams
 
@@ -133,12 +133,19 @@ def _objects(arguments: argparse.Namespace) -> Iterator[Json]:
     )
 
 
+def _crd() -> Iterator[Json]:
+    from mpijob_operator import (  # noqa: PLC0415 - YAML is printed as it is.
+        kubectl_yaml,
+    )
+
+    yield cast("Json", kubectl_yaml.value_of(mpijob_crd.text()))
+
+
 def run(arguments: argparse.Namespace, streams: Streams) -> int:
     """Print the objects."""
     found = _objects(arguments)
     if arguments.output == "json":
-        crd = kubectl_yaml.value_of(mpijob_crd.text()) if arguments.with_crd else None
-        items = [*([crd] if crd else []), *found]
+        items = [*(_crd() if arguments.with_crd else ()), *found]
         whole = {"apiVersion": "v1", "kind": "List", "items": items}
         streams.stdout.write(json.dumps(whole, indent=2) + "\n")
         return 0
