@@ -111,7 +111,7 @@ class Candidacy:
 
     def is_free(self, now: float) -> bool:
         """Tell whether the lease may be taken."""
-        if self.record is None or not self.record.holder:
+        if self.record is None or (self.lease and not self.record.holder):
             return True
         return now >= self.seen + self.record.lease_s
 
@@ -119,7 +119,9 @@ class Candidacy:
         """Return what to send, None while another holds the lease."""
         if not self.current:
             return Request(Verb.GET, self._ref)
-        if not self.is_ours and not self.is_free(now):
+        # In our name, though it ran out: nobody has taken it since.
+        ours = self.is_ours if self.lease else now < self.until
+        if not ours and not self.is_free(now):
             return None
         verb = Verb.REPLACE if self.lease else Verb.CREATE
         return Request(verb, self._ref, self._written(self.identity, wall))
@@ -146,10 +148,12 @@ class Candidacy:
         if request.verb is Verb.GET:
             if answer.code == _OK:
                 return self._saw(answer.body, now)
-            # One that was seen and is gone holds as long as it would have: whoever
-            # held it may not know yet.
-            gone = answer.code == _NOT_FOUND
-            return evolve(self, lease=NOTHING if gone else self.lease, current=gone)
+            if answer.code != _NOT_FOUND:
+                return evolve(self, current=False)
+            # Somebody deleted it: whoever held it may not know yet, so that it holds
+            # as long as if it had been renewed at this moment.
+            seen = now if self.lease else self.seen
+            return evolve(self, lease=NOTHING, seen=seen, current=True)
         if answer.code not in _DONE:
             return evolve(self, current=False)
         version = {"resourceVersion": answer.resource_version}
