@@ -72,7 +72,7 @@ class Client:
         }
         target = f"{path}?{urlencode(parameters)}" if parameters else path
         payload = None if body is None else json.dumps(body).encode()
-        connection = self._connected()
+        connection = self.connected()
         try:
             connection.request(verb, target, payload, headers)
             response = connection.getresponse()
@@ -115,7 +115,8 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def _connected(self) -> HTTPSConnection:
+    def connected(self) -> HTTPSConnection:
+        """Return the connection, made where there is none."""
         if self._connection is None:
             context = ssl.create_default_context(cafile=str(self.certificate))
             self._connection = HTTPSConnection(

@@ -45,6 +45,8 @@ CONNECTIONS: Final = 16
 RETRY_S: Final = 0.2
 WATCH_S: Final = 300
 START_S: Final = 30
+# TLS connections close behind their session, and say nothing when they have.
+CLOSE_S: Final = 0.2
 
 
 @define
@@ -159,6 +161,7 @@ class Nodes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(CLOSE_S)
 
     def _spawn(self, deed: Any) -> None:  # noqa: ANN401 - any coroutine.
         task = self._loop.create_task(deed)
