@@ -33,6 +33,7 @@ POLL_S: Final = 0.1
 
 # What matters of the controllers to a job, and no more: each costs memory and requests.
 CONTROLLERS: Final = (
+    "clusterrole-aggregation-controller",
     "endpointslice-controller",
     "garbage-collector-controller",
     "job-controller",
