@@ -21,7 +21,7 @@ CORE_COVERAGE := 100
 SHELL_COVERAGE := 95
 
 .PHONY: help setup demo test lint format types layers laws check cover mutants \
-	bench crd crd-refresh controlplane cluster-tests mpi-tests proof rules dist \
+	bench bench-cluster crd crd-refresh controlplane cluster-tests mpi-tests proof rules dist \
 	changelog clean
 
 help: ## Show these targets
@@ -90,6 +90,9 @@ mutants: $(VENV)/.ready ## Break the deciding modules on purpose; tests must not
 
 bench: $(VENV)/.ready ## Compare speeds within one run, as ratios
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-cluster: $(VENV)/.ready controlplane ## Measure the controller on a real API server
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 proof: $(VENV)/.ready ## Try the laws thoroughly; minutes, not seconds
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) properties $(ARGS)

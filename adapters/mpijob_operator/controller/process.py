@@ -9,6 +9,7 @@ the last request was answered (B8.8).
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import signal
 import socket
@@ -255,6 +256,9 @@ class _Process:
             if await self._stopped(within_s=0.05):
                 return DONE
         _log.info("synced", extra={"jobs": len(controller.caches.store.jobs)})
+        # What the caches hold stays; to look through it for garbage is for nothing.
+        gc.collect()
+        gc.freeze()
         if not self.flags.leader_elect:
             await self._work(controller, None)
             return DONE
