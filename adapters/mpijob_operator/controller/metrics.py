@@ -36,6 +36,9 @@ REQUEST_S: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 5, 10, 30)
 # A job may start in seconds, or stand in a queue for days.
 START_S: Final = (1, 3, 10, 30, 60, 180, 600, 1_800, 7_200, 86_400)
 
+# The result of a look that leaves nothing to do.
+QUIET: Final = "quiet"
+
 # What paths call a kind, for requests that are known by their path.
 _KINDS: Final = {plural: kind for kind, plural in PLURALS.items()}
 
@@ -113,6 +116,9 @@ class Metrics:
         self._jobs = _Jobs()
         registry.register(self._jobs)
         self._caches: Caches | None = None
+        # Jobs as they were when a status was written and the answer was lost: the next
+        # look shows whether it was written.
+        self._unsure: dict[Key, mpijob.MPIJob] = {}
 
     def text(self) -> bytes:
         """Return everything as Prometheus reads it."""
@@ -148,22 +154,28 @@ class Metrics:
         # A job may be gone before its last look is over.
         if self._caches is None or key in self._caches.store.jobs:
             self._jobs.put(key, answer)
+        if result == QUIET and key in self._unsure:
+            self._became(self._unsure.pop(key), answer.status)
 
     def acted(self, look: Look) -> None:
         """Take note of a plan that was carried out, or half of it."""
+        if look.key in self._unsure:
+            self._became(self._unsure.pop(look.key), look.job.status)
         for action, answer in look.answers:
-            if (
-                isinstance(action, mpijob.WriteStatus)
-                and reply_of(action, answer) is Reply.DONE
-            ):
-                self._wrote(look.job, action.status)
+            if isinstance(action, mpijob.WriteStatus):
+                reply = reply_of(action, answer)
+                if reply is Reply.DONE:
+                    self._became(look.job, action.status)
+                elif reply is Reply.UNKNOWN:
+                    self._unsure[look.key] = look.job
 
     def left(self, key: Key) -> None:
         """Take note of a job that is gone."""
         self._jobs.drop(key)
+        self._unsure.pop(key, None)
 
-    def _wrote(self, job: mpijob.MPIJob, after: JobStatus) -> None:
-        """Count what a status says that the one before it did not."""
+    def _became(self, job: mpijob.MPIJob, after: JobStatus) -> None:
+        """Count what a status says that the job's own did not."""
         before = job.status
         if not before.is_true(ConditionType.CREATED):
             self.created.inc(after.is_true(ConditionType.CREATED))
