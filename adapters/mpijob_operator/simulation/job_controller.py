@@ -269,7 +269,11 @@ def _makes_a_pod(view: View) -> Due:
 
 
 def _make_pod(cluster: Cluster, *, ref: Ref) -> None:
-    job = cluster.objects[ref]
+    cluster.create(pod_of(ref, cluster.objects[ref]))
+
+
+def pod_of(ref: Ref, job: Manifest) -> Manifest:
+    """Return the pod that is made of a Job as it was seen."""
     template, uid = mapping(spec_of(job)["template"]), job["metadata"]["uid"]
     given = mapping(template.get("metadata"))
     owner = {
@@ -293,14 +297,13 @@ def _make_pod(cluster: Cluster, *, ref: Ref) -> None:
         "ownerReferences": [owner],
         "finalizers": [TRACKING],
     }
-    pod = {
+    return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata,
         "spec": template["spec"],
         "status": {"phase": "Pending"},
     }
-    cluster.create(pod)
 
 
 def _counts_the_active(view: View) -> Due:
