@@ -11,6 +11,7 @@ all of it can be bound to loopback.
 """
 
 import errno
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -121,9 +122,11 @@ def _listening(address: str, port: int) -> socket.socket:
         if address:
             return _bound(address, port)
         return _everywhere(port)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         where = f"port {port} of {address}" if address else f"port {port}"
-        why = getattr(error, "strerror", None) or str(error)
+        # The resolver has numbers, and words, of its own.
+        resolver = isinstance(error, socket.gaierror)
+        why = error.strerror if resolver else os.strerror(error.errno or 0)
         raise Unavailable(f"cannot listen on {where}: {why}") from None
 
 
