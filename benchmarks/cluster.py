@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -187,7 +187,7 @@ def until(what: Callable[[], bool], why: str) -> float:
 
 
 @contextlib.contextmanager
-def running(stage: Stage, **flags: str) -> Iterator[Operator]:
+def running(stage: Stage, **flags: str) -> Generator[Operator]:
     """An operator that is ready."""
     operator = stage.operator(**flags)
     operator.start()
@@ -291,6 +291,7 @@ def whole_life(plane: ControlPlane, nodes: Nodes) -> Iterator[Row]:
         stage = Stage(plane, nodes, Path(folder))
         stage.script("job-launcher-*", run_s=2.0)
         with running(stage) as operator:
+            time.sleep(1)  # It looks for what mpi-operator left, once.
             before = requests(operator)
             stage.submit(a_job("job", 8, runPolicy={"cleanPodPolicy": "All"}))
             stage.wait_for("job", "Succeeded")
@@ -474,7 +475,7 @@ def report(rows: Iterable[Row], version: str) -> str:
 
 
 @contextlib.contextmanager
-def cluster(*, alive: bool) -> Iterator[tuple[ControlPlane, Nodes]]:
+def cluster(*, alive: bool) -> Generator[tuple[ControlPlane, Nodes]]:
     """A fresh control plane; one that is alive has controllers and nodes."""
     with tempfile.TemporaryDirectory() as folder:
         users = {"admin": "system:masters", USER: ""}

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -19,6 +19,7 @@ from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field, frozen
 from kubernetes.aio import client, config
+from kubernetes.aio.client import rest
 
 from mpijob.loose import NOTHING, Manifest, mapping
 from mpijob_operator.executor import Answer
@@ -105,9 +106,9 @@ async def connect(kubeconfig: str = "", server: str = "") -> Connection:
         )
     if server:
         configuration.host = server
-    rest = client.rest.RESTClientObject(configuration)
+    tls = rest.RESTClientObject(configuration).ssl_context
     host = configuration.host.rstrip("/")
-    return Connection(host, rest.ssl_context, configuration.proxy, configuration)
+    return Connection(host, tls, configuration.proxy, configuration)
 
 
 def _in_cluster(configuration: client.Configuration) -> bool:
@@ -259,7 +260,7 @@ class Api:
     @contextlib.asynccontextmanager
     async def watch(
         self, path: str, query: Mapping[str, str], accept: str, silence_s: float
-    ) -> AsyncIterator["Watch"]:
+    ) -> AsyncGenerator["Watch"]:
         """Open a watch.
 
         Raises:

@@ -8,7 +8,7 @@ quota or a policy would say is said.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -152,7 +152,7 @@ def _asked(kubeconfig: str, ask: Callable[[Api], Awaitable[_T]]) -> _T:
 
 
 @contextlib.asynccontextmanager
-async def _api(kubeconfig: str) -> AsyncIterator[Api]:
+async def _api(kubeconfig: str) -> AsyncGenerator[Api]:
     try:
         connection = await connect(kubeconfig)
     except config.ConfigException as error:

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from importlib import metadata
 from typing import Final
 
@@ -230,7 +230,7 @@ class _Process:
         return controller
 
     @contextlib.asynccontextmanager
-    async def _serving(self, controller: Controller) -> AsyncIterator[None]:
+    async def _serving(self, controller: Controller) -> AsyncGenerator[None]:
         """Answer probes and Prometheus meanwhile.
 
         Raises:
@@ -305,10 +305,8 @@ class _Process:
         await asyncio.wait(workers, timeout=WRITE_S + 0.5)
         for task in (stop, *workers):
             task.cancel()
-        results = await asyncio.gather(stop, *workers, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, Deposed):
-                raise result
+        with contextlib.suppress(asyncio.CancelledError, Deposed):
+            await asyncio.gather(*workers)
         return code
 
     async def _stopped(self, *, within_s: float) -> bool:
