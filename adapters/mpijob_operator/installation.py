@@ -150,8 +150,11 @@ def tenants() -> Iterator[Json]:
     same word: who may edit a namespace may run MPIJobs there.
     """
     admin = f"{_KUBEFLOW}-mpijobs-admin"
+    gathered = _tenant("admin", [], f"{_KUBEFLOW}-admin")
+    # Its rules are the aggregation controller's to write, and nobody else's.
+    del gathered["rules"]
     yield {
-        **_tenant("admin", [], f"{_KUBEFLOW}-admin"),
+        **gathered,
         "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {admin: "true"}}]},
     }
     edit = [
