@@ -490,8 +490,7 @@ def cluster(*, alive: bool) -> Generator[tuple[ControlPlane, Nodes]]:
                 nodes.start()
             yield plane, nodes
         finally:
-            if alive:
-                nodes.stop()
+            nodes.stop()
             plane.stop()
 
 

@@ -15,7 +15,7 @@ from tests.controlplane.stage import USER, Stage, install
 USERS = {"admin": "system:masters", USER: ""}
 
 
-def _programs(*names: str) -> Path:
+def needed_programs(*names: str) -> Path:
     """Return where the programs are; without them a test is skipped, in CI it fails."""
     folder = programs()
     if absent := missing(folder, *names):
@@ -29,7 +29,7 @@ def _programs(*names: str) -> Path:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A ready API server, without controllers until a test starts them."""
-    plane = ControlPlane(_programs(), tmp_path_factory.mktemp("control-plane"))
+    plane = ControlPlane(needed_programs(), tmp_path_factory.mktemp("control-plane"))
     try:
         plane.start()
         yield plane
@@ -48,15 +48,16 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster in which pods run, for all tests that bring an operator."""
-    folder = _programs("etcd", "kube-apiserver", "kube-controller-manager")
+    folder = needed_programs("etcd", "kube-apiserver", "kube-controller-manager")
     plane = ControlPlane(folder, tmp_path_factory.mktemp("cluster"), USERS)
     nodes = None
     try:
         plane.start()
-        plane.start_controllers()
         client = plane.client()
         install(client)
         client.close()
+        # Later: the garbage collector asks but twice a minute what kinds there are.
+        plane.start_controllers()
         nodes = Nodes(plane.kubeconfig())
         nodes.start()
         yield Cluster(plane, nodes)

@@ -97,8 +97,10 @@ class Nodes:
         self._wait(self._begin())
 
     def stop(self) -> None:
-        """Leave every pod as it is."""
-        assert self._thread is not None
+        """Leave every pod as it is; nodes that were never started may be stopped too."""
+        if self._thread is None:
+            self._loop.close()
+            return
         self._wait(self._finish())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
