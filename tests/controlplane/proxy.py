@@ -47,12 +47,21 @@ class Entry:
     path: str
     query: str
     agent: str
-    code: int  # 0: the connection was cut.
+    code: int  # Of the API server, told or lost; 0: it never saw the request.
 
     @property
     def is_write(self) -> bool:
         """Whether it could change something."""
         return self.verb in WRITES
+
+    @property
+    def kind(self) -> str:
+        """The resource that it is about, with its subresource."""
+        words = self.path.strip("/").split("/")
+        del words[: 2 if words[0] == "api" else 3]
+        if words[:1] == ["namespaces"] and len(words) > 2:
+            del words[:2]
+        return "/".join(words[:1] + words[2:3])
 
     @property
     def is_watch(self) -> bool:
@@ -178,7 +187,7 @@ class Proxy:
 
     def counts(self) -> Counter[str]:
         """Return how often each verb was used on each kind, and how it went."""
-        return Counter(f"{_word(e)} {_kind(e.path)} {e.code}" for e in self.log)
+        return Counter(f"{_word(e)} {e.kind} {e.code}" for e in self.log)
 
     # --- The thread -------------------------------------------------------------------
 
@@ -313,7 +322,7 @@ class Proxy:
         return response
 
 
-# What is no write of a plan: the Lease, what asks, and what the health of it needs.
+# What is no write of a plan: the Lease, and what merely asks.
 _BESIDE: Final = re.compile(r"/leases|subjectaccessreviews")
 
 
@@ -321,15 +330,6 @@ def _word(entry: Entry) -> str:
     if entry.verb == "GET" and entry.is_watch:
         return "WATCH"
     return entry.verb
-
-
-def _kind(path: str) -> str:
-    """Return the resource of a path, with its subresource."""
-    words = path.strip("/").split("/")
-    del words[: 2 if words[0] == "api" else 3]
-    if words[:1] == ["namespaces"] and len(words) > 2:
-        del words[:2]
-    return "/".join(words[:1] + words[2:3])
 
 
 def _hang_up(request: web.Request) -> None:

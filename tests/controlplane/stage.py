@@ -7,7 +7,6 @@ meet; what they share is the API server, its controllers and the nodes.
 
 import contextlib
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -267,28 +266,29 @@ def _is_about(event: Json, name: str) -> bool:
     return bool(regarding.get("kind") == "MPIJob" and regarding.get("name") == name)
 
 
-# What differs from one life to the next, and means nothing.
-_TIMES: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-
-
 def essence(stage: Stage, name: str) -> Json:
-    """Return what one run of a story and another must have in common."""
+    """Return what two runs of one story must have in common, whatever befell them."""
     job = stage.get("mpijobs", name) or {}
     status: Json = job.get("status", {})
-    conditions = {
-        c["type"]: (c["status"], c.get("reason")) for c in status.get("conditions", [])
-    }
+    others = ("jobs", "services", "configmaps", "secrets")
+    counts: Json = status.get("replicaStatuses", {})
     return {
-        "conditions": conditions,
-        "counts": status.get("replicaStatuses"),
+        "conditions": {
+            c["type"]: (c["status"], c["reason"]) for c in status.get("conditions", [])
+        },
+        "counts": {
+            role: {key: value for key, value in count.items() if key != "selector"}
+            for role, count in counts.items()
+        },
         "times": sorted(key for key in status if key.endswith("Time")),
         "pods": sorted(
-            (key, pod.get("status", {}).get("phase"))
+            (key.removeprefix(name), pod["status"]["phase"])
             for key, pod in stage.pods(name).items()
         ),
         "others": sorted(
-            f"{kind}/{key}"
-            for kind in ("jobs", "services", "configmaps", "secrets")
+            f"{kind} {key.removeprefix(name)}"
+            for kind in others
             for key in stage.all(kind)
+            if key.startswith(name)
         ),
     }
