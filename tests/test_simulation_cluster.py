@@ -11,14 +11,18 @@ from mpijob.loose import Manifest
 from mpijob.names import Ref
 from mpijob_operator.requests import NEVER, Request, Verb
 from mpijob_operator.simulation import fields
-from mpijob_operator.simulation.cluster import Cluster
+from mpijob_operator.simulation.cluster import SOMEBODY, Cluster
 from mpijob_operator.simulation.garbage_collector import collector
 from tests.builders import cases
 
 SERVICE = Ref("v1", "Service", "hpc", "pi")
 POD = Ref("v1", "Pod", "hpc", "pi-worker-0")
 JOB = Ref("batch/v1", "Job", "hpc", "pi-launcher")
+GROUP = Ref("scheduling.volcano.sh/v1beta1", "PodGroup", "hpc", "pi")
 MPIJOB = Ref("kubeflow.org/v2beta1", "MPIJob", "hpc", "pi")
+
+OURS = fields.Owner(fields.APPLY, "ours")
+QUEUE, MIN_MEMBER = ("f:spec", "f:queue"), ("f:spec", "f:minMember")
 
 
 def an_object(ref: Ref, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON.
@@ -147,32 +151,32 @@ def test_an_apply_leaves_what_others_put_there() -> None:
 
 def test_an_apply_takes_back_what_it_said_before_and_says_no_more() -> None:
     cluster = a_cluster()
-    cluster.answer(an_apply(SERVICE, spec={"queue": "a", "minMember": 2}))
-    cluster.answer(an_apply(SERVICE, spec={"minMember": 3}))
-    assert cluster.objects[SERVICE]["spec"] == {"minMember": 3}
+    cluster.answer(an_apply(GROUP, spec={"queue": "a", "minMember": 2}))
+    cluster.answer(an_apply(GROUP, spec={"minMember": 3}))
+    assert cluster.objects[GROUP]["spec"] == {"minMember": 3}
 
 
 def test_an_apply_takes_back_nothing_that_another_applied_too() -> None:
     cluster = a_cluster()
-    cluster.answer(an_apply(SERVICE, spec={"queue": "a"}))
-    cluster.answer(an_apply(SERVICE, "theirs", spec={"queue": "a"}))
-    cluster.answer(an_apply(SERVICE, spec={"minMember": 3}))
-    assert cluster.objects[SERVICE]["spec"] == {"queue": "a", "minMember": 3}
+    cluster.answer(an_apply(GROUP, spec={"queue": "a"}))
+    cluster.answer(an_apply(GROUP, "theirs", spec={"queue": "a"}))
+    cluster.answer(an_apply(GROUP, spec={"minMember": 3}))
+    assert cluster.objects[GROUP]["spec"] == {"queue": "a", "minMember": 3}
 
 
 def test_two_purposes_under_one_manager_undo_each_other() -> None:
     cluster = a_cluster(an_object(JOB, spec={"suspend": False}))
     cluster.answer(an_apply(JOB, metadata={"labels": {"app": "pi"}}))
     cluster.answer(an_apply(JOB, spec={"suspend": True}))
-    assert metadata_of(cluster, JOB)["labels"] == {}
+    assert "labels" not in metadata_of(cluster, JOB)
 
 
 def test_an_equal_apply_is_no_write() -> None:
     cluster = a_cluster()
-    cluster.answer(an_apply(SERVICE, spec={"a": 1}))
-    before = cluster.objects[SERVICE]
-    cluster.answer(an_apply(SERVICE, spec={"a": 1}))
-    assert cluster.objects[SERVICE] is before
+    cluster.answer(an_apply(GROUP, spec={"minMember": 1}))
+    before = cluster.objects[GROUP]
+    cluster.answer(an_apply(GROUP, spec={"minMember": 1}))
+    assert cluster.objects[GROUP] is before
 
 
 def test_managed_fields_tell_who_applied_what() -> None:
@@ -180,7 +184,7 @@ def test_managed_fields_tell_who_applied_what() -> None:
     owners = [{"uid": "u", "kind": "MPIJob"}]
     cluster.answer(
         an_apply(
-            SERVICE, metadata={"ownerReferences": owners}, spec={"selector": {"a": 1}}
+            SERVICE, metadata={"ownerReferences": owners}, spec={"selector": {"a": "b"}}
         )
     )
     (entry,) = metadata_of(cluster, SERVICE)["managedFields"]
@@ -193,39 +197,75 @@ def test_managed_fields_tell_who_applied_what() -> None:
 
 def test_a_write_by_another_takes_the_field_from_its_owner() -> None:
     cluster = a_cluster()
-    cluster.answer(an_apply(SERVICE, spec={"a": 1, "b": 2}))
-    cluster.update(SERVICE, {**cluster.objects[SERVICE], "spec": {"a": 9, "b": 2}})
-    assert cluster.owners[SERVICE] == {"ours": {("spec", "b")}}
-    cluster.answer(an_apply(SERVICE, spec={"b": 2}))
-    assert cluster.objects[SERVICE]["spec"] == {"a": 9, "b": 2}
+    cluster.answer(an_apply(GROUP, spec={"minMember": 1, "queue": "q"}))
+    spec = {"minMember": 9, "queue": "q"}
+    cluster.update(GROUP, {**cluster.objects[GROUP], "spec": spec})
+    assert cluster.owners[GROUP] == {OURS: {QUEUE}, SOMEBODY: {MIN_MEMBER}}
+    cluster.answer(an_apply(GROUP, spec={"queue": "q"}))
+    assert cluster.objects[GROUP]["spec"] == {"minMember": 9, "queue": "q"}
 
 
 def test_a_forced_apply_takes_the_field_from_who_applied_otherwise() -> None:
     cluster = a_cluster()
-    cluster.answer(an_apply(SERVICE, "theirs", spec={"a": 1}))
-    cluster.answer(an_apply(SERVICE, spec={"a": 2}))
-    assert cluster.owners[SERVICE] == {"ours": {("spec", "a")}}
+    cluster.answer(an_apply(GROUP, "theirs", spec={"minMember": 1}))
+    cluster.answer(an_apply(GROUP, spec={"minMember": 2}))
+    assert cluster.owners[GROUP] == {OURS: {MIN_MEMBER}}
 
 
-def test_owner_references_are_merged_by_uid() -> None:
-    live = {"ownerReferences": [{"uid": "a", "n": 1}, {"uid": "b"}], "kept": 1}
-    applied = {"ownerReferences": [{"uid": "c"}, {"uid": "a", "n": 2}]}
-    assert fields.merged(live, applied) == {
-        "ownerReferences": [{"uid": "a", "n": 2}, {"uid": "b"}, {"uid": "c"}],
-        "kept": 1,
-    }
+def test_an_apply_that_does_not_force_stops_at_what_another_owns() -> None:
+    cluster = a_cluster(an_object(GROUP, spec={"queue": "a"}))
+    request = evolve(an_apply(GROUP, spec={"queue": "b"}), query={"fieldManager": "m"})
+    answer = cluster.answer(request)
+    assert (answer.code, answer.reason) == (409, "Conflict")
+    assert answer.body["details"]["causes"] == [
+        {
+            "reason": "FieldManagerConflict",
+            "message": 'conflict with "before-first-apply" using '
+            "scheduling.volcano.sh/v1beta1",
+            "field": ".spec.queue",
+        }
+    ]
+    assert cluster.objects[GROUP]["spec"] == {"queue": "a"}
 
 
-def test_an_owner_reference_is_taken_back_alone() -> None:
-    live = {"ownerReferences": [{"uid": "a"}, {"uid": "b"}]}
-    path = ("ownerReferences", 'k:{"uid":"a"}')
-    assert fields.pruned(live, [path]) == {"ownerReferences": [{"uid": "b"}]}
-    assert fields.value_at(live, path) == {"uid": "a"}
-    assert fields.value_at({}, path) is None
+@cases(
+    "spec",
+    {
+        "a field that there is not": {"minMembers": 1},
+        "a number for a text": {"queue": 1},
+    },
+)
+def test_an_apply_of_what_has_no_such_type_fails(spec: dict[str, Any]) -> None:
+    cluster = a_cluster()
+    assert cluster.answer(an_apply(GROUP, spec=spec)).code == 500
+    assert not cluster.objects
 
 
-def test_taking_back_what_is_not_there_changes_nothing() -> None:
-    assert fields.pruned({"a": 1}, [("spec", "x")]) == {"a": 1}
+def test_an_apply_names_an_entry_once() -> None:
+    ports = [{"port": 22}, {"port": 22, "protocol": "TCP"}]
+    answer = a_cluster().answer(an_apply(SERVICE, spec={"ports": ports}))
+    assert answer.code == 500
+    assert '.spec.ports[port=22,protocol="TCP"]: duplicate' in answer.body["message"]
+
+
+def test_a_client_that_clears_the_managed_fields_starts_anew() -> None:
+    cluster = a_cluster()
+    cluster.answer(an_apply(GROUP, spec={"queue": "a"}))
+    value = cluster.objects[GROUP]
+    metadata: dict[str, Any] = {**value["metadata"], "managedFields": []}
+    cluster.update(GROUP, {**value, "metadata": metadata})
+    assert "managedFields" not in metadata_of(cluster, GROUP)
+    assert GROUP not in cluster.owners
+
+
+def test_a_client_that_knows_no_managed_fields_leaves_them() -> None:
+    cluster = a_cluster()
+    cluster.answer(an_apply(GROUP, spec={"queue": "a"}))
+    before = cluster.objects[GROUP]
+    known = before["metadata"]["managedFields"]
+    metadata = {k: v for k, v in before["metadata"].items() if k != "managedFields"}
+    cluster.update(GROUP, {**before, "metadata": metadata})
+    assert metadata_of(cluster, GROUP)["managedFields"] == known
 
 
 # --- Replacing --------------------------------------------------------------------

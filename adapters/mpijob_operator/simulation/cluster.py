@@ -8,7 +8,7 @@ What it does is what the real one was seen to do: `docs/` and the tests against 
 one say where it stops.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -18,8 +18,9 @@ from mpijob.loose import NOTHING, Manifest, mapping, mappings, sequence, strings
 from mpijob.names import Ref
 from mpijob.wire import text_of_time
 from mpijob_operator.executor import Answer
-from mpijob_operator.requests import NEVER, Request, Verb, ref_of
-from mpijob_operator.simulation import fields
+from mpijob_operator.requests import Request, Verb, ref_of
+from mpijob_operator.simulation import fields, refusals
+from mpijob_operator.simulation.typed import Type, known_types
 
 # Kinds whose spec is counted in metadata.generation, and whose status is apart.
 COUNTED: Final = frozenset(("MPIJob", "Job", "Pod"))
@@ -28,6 +29,9 @@ FOREGROUND: Final = "foregroundDeletion"
 
 # As the API server takes it for a pod that says nothing.
 GRACE_SECONDS: Final = 30
+
+# Whose the updates are that the cluster's own programs and its users make.
+SOMEBODY: Final = fields.Owner(fields.UPDATE, "somebody")
 
 
 @frozen
@@ -141,24 +145,14 @@ class Cluster:
         self._put(ref, {**manifest, "metadata": metadata})
         return ref
 
-    def update(self, ref: Ref, after: Manifest) -> None:
+    def update(self, ref: Ref, after: Manifest, owner: fields.Owner = SOMEBODY) -> None:
         """Put an object in the place of what is there; an equal one is no write.
 
         An object on its way out is gone once nothing holds it any more.
         """
         before = self.objects[ref]
-        if after == before:
-            return
-        if ref in self.owners:
-            self._own(ref, fields.taken(self.owners[ref], before, after))
-            after = self._told(ref, after)
-        metadata = after["metadata"]
-        if ref.kind in COUNTED and after.get("spec") != before.get("spec"):
-            generation = metadata["generation"] + 1
-            after = {**after, "metadata": {**metadata, "generation": generation}}
-        self._put(ref, after)
-        if is_terminating(after) and not _held(after):
-            self._remove(ref)
+        if after != before:
+            self._write(ref, before, self._taken(ref, before, after, owner))
 
     def delete(
         self, ref: Ref, propagation: str = "", *, grace: int | None = None
@@ -201,13 +195,41 @@ class Cluster:
         del self.since[ref]
         self.owners.pop(ref, None)
 
-    def _own(self, ref: Ref, owners: fields.Owners) -> None:
-        self.owners[ref] = owners
+    def _write(self, ref: Ref, before: Manifest, after: Manifest) -> None:
+        metadata = after["metadata"]
+        if ref.kind in COUNTED and after.get("spec") != before.get("spec"):
+            generation = metadata["generation"] + 1
+            after = {**after, "metadata": {**metadata, "generation": generation}}
+        self._put(ref, after)
+        if is_terminating(after) and not _held(after):
+            self._remove(ref)
 
-    def _told(self, ref: Ref, value: Manifest) -> Manifest:
-        """Return an object whose metadata tells who owns what."""
-        told = fields.managed_fields(self.owners[ref], ref.api_version)
-        return {**value, "metadata": {**value["metadata"], "managedFields": told}}
+    def _taken(
+        self, ref: Ref, before: Manifest, after: Manifest, owner: fields.Owner
+    ) -> Manifest:
+        """Note whose fields a write took; return the object that tells of it."""
+        known = self.owners.get(ref)
+        if known is None:
+            return after
+        said = after["metadata"].get("managedFields")
+        # To say that nobody owns anything is how a client starts anew.
+        owners = (
+            {}
+            if said == []
+            else fields.written(before, after, known, owner, _type(ref))
+        )
+        same = owners is known and said is before["metadata"]["managedFields"]
+        return after if same else self._owned(ref, after, owners)
+
+    def _owned(self, ref: Ref, value: Manifest, owners: fields.Owners) -> Manifest:
+        """Note who owns what of an object; return the object that tells of it."""
+        metadata = {k: v for k, v in value["metadata"].items() if k != "managedFields"}
+        self.owners.pop(ref, None)
+        if owners:
+            self.owners[ref] = owners
+            told = fields.managed_fields(owners, ref.api_version)
+            metadata["managedFields"] = told
+        return {**value, "metadata": metadata}
 
     def _orphan(self, uid: str) -> None:
         for ref, value in self.dependents(uid):
@@ -221,7 +243,7 @@ class Cluster:
 
     def _answer_get(self, request: Request) -> Answer:
         value = self.objects.get(request.ref)
-        return _not_found(request.ref) if value is None else Answer(200, value)
+        return refusals.not_found(request.ref) if value is None else Answer(200, value)
 
     def _answer_create(self, request: Request) -> Answer:
         ref = request.ref
@@ -229,114 +251,75 @@ class Cluster:
             self.events = (*self.events, request.body)
             return Answer(201, request.body)
         if ref in self.objects:
-            return refusal(409, "AlreadyExists", f'{ref.kind} "{ref.name}" exists')
+            return refusals.refusal(
+                409, "AlreadyExists", f'{ref.kind} "{ref.name}" exists'
+            )
         if words := self.refusing.get(ref.kind):
-            return refusal(403, "Forbidden", f'"{ref.name}" is forbidden: {words}')
+            return refusals.refusal(
+                403, "Forbidden", f'"{ref.name}" is forbidden: {words}'
+            )
         return Answer(201, self.objects[self.create(request.body)])
 
     def _answer_apply(self, request: Request) -> Answer:
-        ref, manager = request.ref, request.query["fieldManager"]
-        guard = strings(request.body["metadata"])
-        live = self.objects.get(ref)
-        if no := _apply_guard(ref, live, guard):
+        ref, live = request.ref, self.objects.get(request.ref)
+        if no := refusals.apply_guard(ref, live, strings(request.body["metadata"])):
             return no
+        words = self.refusing.get(ref.kind)
+        if live is None and words:
+            return refusals.refusal(
+                403, "Forbidden", f'"{ref.name}" is forbidden: {words}'
+            )
+        owner = fields.Owner(fields.APPLY, request.query["fieldManager"])
+        force = request.query.get("force") == "true"
+        config = fields.Configuration(request.body, owner, force)
+        owners = self.owners.get(ref, fields.NOBODY)
+        outcome = fields.applied(live or NOTHING, owners, config, _type(ref))
+        if outcome.mistakes or outcome.conflicts:
+            return refusals.not_applied(ref, outcome)
         if live is None:
-            if words := self.refusing.get(ref.kind):
-                return refusal(403, "Forbidden", f'"{ref.name}" is forbidden: {words}')
-            self.create(request.body)
-            self._own(ref, {manager: fields.fields_of(request.body)})
-            self.objects[ref] = self._told(ref, self.objects[ref])
+            self.create(outcome.value)
+            self.objects[ref] = self._owned(ref, self.objects[ref], outcome.owners)
             return Answer(201, self.objects[ref])
-        self._apply(ref, live, request)
-        return Answer(200, self.objects[ref])
+        self._apply(ref, live, outcome)
+        return Answer(200, self.objects.get(ref, outcome.value))
 
-    def _apply(self, ref: Ref, live: Manifest, request: Request) -> None:
-        manager = request.query["fieldManager"]
-        owners = self.owners.get(ref, {})
-        ours = fields.fields_of(request.body)
-        others = {m: paths for m, paths in owners.items() if m != manager}
-        gone = owners.get(manager, frozenset()) - ours
-        gone -= frozenset(path for paths in others.values() for path in paths)
-        body = {k: v for k, v in request.body.items() if k != "metadata"}
-        given = request.body["metadata"]
-        metadata = {k: v for k, v in given.items() if k not in _SERVERS}
-        after = fields.merged(live, {**body, "metadata": metadata})
-        after = dict(fields.pruned(after, gone))
-        # We force: what another applied and we say otherwise is ours from now on.
-        left = fields.taken(others, live, after)
-        self._own(ref, {**left, manager: ours})
-        after = dict(self._told(ref, after))
-        kept = self.owners.pop(ref)  # The update that follows takes nothing from us.
-        self.update(ref, after)
-        if ref in self.objects:
-            self.owners[ref] = kept
+    def _apply(self, ref: Ref, live: Manifest, outcome: fields.Outcome) -> None:
+        after = outcome.value
+        if outcome.owners != self.owners.get(ref):
+            after = self._owned(ref, after, outcome.owners)
+        if after != live:
+            self._write(ref, live, after)
 
     def _answer_replace(self, request: Request) -> Answer:
         ref, live = request.ref, self.objects.get(request.ref)
         if live is None:
-            return _not_found(ref)
+            return refusals.not_found(ref)
         version = strings(request.body["metadata"]).get("resourceVersion", "")
         if version not in ("", live["metadata"]["resourceVersion"]):
-            return _changed(ref)
-        self.update(ref, {**live, request.subresource: request.body["status"]})
+            return refusals.changed(ref)
+        manager = request.query.get("fieldManager", "")
+        owner = fields.Owner(fields.UPDATE, manager, request.subresource)
+        after = {**live, request.subresource: request.body["status"]}
+        self.update(ref, after, owner)
         return Answer(200, self.objects[ref])
 
     def _answer_delete(self, request: Request) -> Answer:
         ref, live = request.ref, self.objects.get(request.ref)
         if live is None:
-            return _not_found(ref)
+            return refusals.not_found(ref)
         wanted = strings(request.body.get("preconditions"))
         if any(live["metadata"][key] != value for key, value in wanted.items()):
-            return _changed(ref)
+            return refusals.changed(ref)
         self.delete(ref, request.body.get("propagationPolicy", ""))
         return Answer(200, self.objects.get(ref, {"kind": "Status"}))
 
-
-# The fields of metadata that the server writes, whatever a client says.
-_SERVERS: Final = frozenset(("uid", "resourceVersion", "name", "namespace"))
 
 # The propagation policies that leave the dependents behind: of a Job no policy, too.
 _ORPHANS: Final = (frozenset(("Orphan",)), frozenset(("Orphan", "")))
 
 
-def refusal(
-    code: int, reason: str, message: str, causes: Iterable[Manifest] = ()
-) -> Answer:
-    """Return a `Status` that says no."""
-    body = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "message": message,
-        "reason": reason,
-        "details": {"causes": list(causes)},
-        "code": code,
-    }
-    return Answer(code, body)
-
-
-def _not_found(ref: Ref) -> Answer:
-    return refusal(404, "NotFound", f'{ref.kind} "{ref.name}" not found')
-
-
-def _changed(ref: Ref) -> Answer:
-    words = "the object has been modified; please apply your changes to the latest"
-    return refusal(409, "Conflict", f'{ref.kind} "{ref.name}": {words}')
-
-
-def _apply_guard(
-    ref: Ref, live: Manifest | None, guard: Mapping[str, str]
-) -> Answer | None:
-    uid, version = guard.get("uid"), guard.get("resourceVersion")
-    if live is None:
-        # A version that was once real is as bad as a uid: the object is gone.
-        return _changed(ref) if uid or version not in (None, NEVER) else None
-    if version not in (None, live["metadata"]["resourceVersion"]):
-        return _changed(ref)
-    if uid not in (None, live["metadata"]["uid"]):
-        cause = {"field": "metadata.uid", "message": "field is immutable"}
-        return refusal(422, "Invalid", "metadata.uid: field is immutable", [cause])
-    return None
+def _type(ref: Ref) -> Type:
+    return known_types().of(ref.api_version, ref.kind)
 
 
 def _suffix(serial: int) -> str:

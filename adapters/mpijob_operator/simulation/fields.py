@@ -1,148 +1,215 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which field belongs to whom: server-side apply, as far as our applies need it.
+"""Which field belongs to whom: server-side apply, and what a write without it takes.
 
-Left out on purpose: owners by update are not remembered, for nobody but us applies
-here; what somebody else writes into a field of ours is taken from us, as it should be.
+An object that nobody has applied has no owners here: whose a field is matters to an
+apply alone, and the first one finds all that is there in the hands of one owner. So
+who only creates and updates costs nothing.
 """
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
+
+from attrs import frozen
 
 from mpijob.loose import Manifest
+from mpijob_operator.simulation import merging
+from mpijob_operator.simulation.typed import Steps, Type, Unkeyed, text_of
 
-Path = tuple[str, ...]
-Owners = Mapping[str, frozenset[Path]]
-"""The fields that each manager applied last."""
+Fields = frozenset[Steps]
 
-# Lists that are merged entry by entry, and what tells entries apart. Each entry of
-# these is one field. Any other list is one field as a whole.
-LIST_KEYS: Final[Mapping[str, str]] = {"ownerReferences": "uid"}
+NO_FIELDS: Final[Fields] = frozenset()
 
-# Objects that are one field as a whole.
-ATOMIC: Final = frozenset(("selector",))
+APPLY: Final = "Apply"
+UPDATE: Final = "Update"
 
-# What an apply says of itself and never owns.
-IDENTITY: Final = frozenset(
+
+@frozen(order=True)
+class Owner:
+    """Whose fields: a client's applies and its updates, each by themselves."""
+
+    operation: str
+    manager: str
+    subresource: str = ""
+
+
+Owners = Mapping[Owner, Fields]
+"""The fields that each owner has; nobody is in it without any."""
+
+NOBODY: Final[Owners] = {}
+
+# Who has what was there when an object is applied for the first time.
+BEFORE_FIRST_APPLY: Final = "before-first-apply"
+
+# What an object says of itself, and nobody owns.
+IDENTITY: Final[Fields] = frozenset(
     (
-        ("apiVersion",),
-        ("kind",),
-        ("metadata", "name"),
-        ("metadata", "namespace"),
-        ("metadata", "uid"),
-        ("metadata", "resourceVersion"),
+        ("f:apiVersion",),
+        ("f:kind",),
+        ("f:metadata",),
+        *(
+            ("f:metadata", f"f:{key}")
+            for key in (
+                "clusterName",
+                "creationTimestamp",
+                "generation",
+                "managedFields",
+                "name",
+                "namespace",
+                "resourceVersion",
+                "selfLink",
+                "uid",
+            )
+        ),
     )
 )
 
 
-def _is_object(value: object) -> TypeGuard[Manifest]:
-    return isinstance(value, Mapping)
+@frozen
+class Conflict:
+    """A field that an apply would take from another."""
+
+    owner: Owner
+    path: Steps
+
+    def cause(self, api_version: str) -> dict[str, str]:
+        """Return the conflict as a `Status` tells of it."""
+        words = f"conflict with {json.dumps(self.owner.manager)}"
+        if self.owner.subresource:
+            words += f" with subresource {json.dumps(self.owner.subresource)}"
+        if self.owner.operation == UPDATE:
+            words += f" using {api_version}"
+        return {
+            "reason": "FieldManagerConflict",
+            "message": words,
+            "field": text_of(self.path),
+        }
 
 
-def _is_list(value: object) -> TypeGuard[list[Manifest]]:
-    return isinstance(value, list)
+@frozen
+class Configuration:
+    """What one applies: the fields that are to be so, and theirs."""
+
+    value: Manifest
+    owner: Owner
+    force: bool = False  # Take from others what they say otherwise.
 
 
-def fields_of(applied: Manifest) -> frozenset[Path]:
-    """Return the fields that an apply speaks of.
+@frozen
+class Outcome:
+    """What an apply comes to: an object and its owners, or why it was refused."""
 
-    >>> sorted(fields_of({"kind": "Service", "spec": {"clusterIP": "None"}}))
-    [('spec', 'clusterIP')]
+    value: Manifest
+    owners: Owners
+    conflicts: tuple[Conflict, ...] = ()
+    mistakes: tuple[str, ...] = ()
+
+
+def applied(
+    live: Manifest, owners: Owners, config: Configuration, type_: Type
+) -> Outcome:
+    """Return what becomes of a live object, empty if there is none, by an apply.
+
+    Refused, it changes nothing.
     """
-    return frozenset(_leaves(applied, ())) - IDENTITY
+    if mistakes := tuple(merging.mistakes(config.value, type_)):
+        return Outcome(live, owners, mistakes=mistakes)
+    first = Owner(UPDATE, BEFORE_FIRST_APPLY, config.owner.subresource)
+    held = owners or created(live, first, type_)
+    try:
+        return _applied(live, held, config, type_)
+    except Unkeyed as error:
+        return Outcome(live, owners, mistakes=(str(error),))
 
 
-def _leaves(value: object, path: Path) -> Iterator[Path]:
-    name = path[-1] if path else ""
-    if _is_object(value) and value and name not in ATOMIC:
-        for key, inner in value.items():
-            yield from _leaves(inner, (*path, key))
-    elif _is_list(value) and name in LIST_KEYS:
-        for entry in value:
-            yield (*path, _entry(name, entry))
-    else:
-        yield path
+def _applied(
+    live: Manifest, owners: Owners, config: Configuration, type_: Type
+) -> Outcome:
+    owner, asked = config.owner, merging.fields_of(config.value, type_)
+    last = owners.get(owner, NO_FIELDS)
+    after = merging.merged(live, config.value, type_)
+    if not last <= asked:
+        after = _pruned(after, last, {**owners, owner: asked}, type_)
+    changes = merging.changes(live, after, type_)
+    others = {who: what for who, what in owners.items() if who != owner}
+    conflicts = tuple(_conflicts(others, changes))
+    if conflicts and not config.force:
+        return Outcome(live, owners, conflicts=conflicts)
+    left = {who: _less(what, changes) for who, what in others.items()}
+    return Outcome(after, _somebodys({**left, owner: asked - IDENTITY}))
 
 
-def _entry(name: str, entry: Manifest) -> str:
-    key = LIST_KEYS[name]
-    return "k:" + json.dumps({key: entry[key]}, separators=(",", ":"))
+def written(
+    before: Manifest, after: Manifest, owners: Owners, owner: Owner, type_: Type
+) -> Owners:
+    """Return who owns what after a write that applied nothing."""
+    if not owners:
+        return owners
+    changes = merging.changes(before, after, type_)
+    gained = (changes.modified | changes.added) - IDENTITY
+    if not gained and not changes.removed:
+        return owners
+    left = {who: _less(what, changes) for who, what in owners.items()}
+    return _somebodys({**left, owner: left.get(owner, NO_FIELDS) | gained})
 
 
-def merged(live: Manifest, applied: Manifest) -> dict[str, Any]:
-    """Return the live object with the applied fields in it."""
-    result = dict(live)
-    for key, value in applied.items():
-        known = result.get(key)
-        if _is_object(value) and _is_object(known):
-            result[key] = value if key in ATOMIC else merged(known, value)
-        elif _is_list(known) and _is_list(value) and key in LIST_KEYS:
-            entries = {_entry(key, entry): entry for entry in (*known, *value)}
-            result[key] = list(entries.values())
-        else:
-            result[key] = value
-    return result
+def created(value: Manifest, owner: Owner, type_: Type) -> Owners:
+    """Return who owns what of an object that was created without an apply."""
+    changes = merging.changes({}, value, type_)
+    return _somebodys({owner: frozenset(changes.added - IDENTITY)})
 
 
-def pruned(value: Manifest, paths: Iterable[Path]) -> Manifest:
-    """Return an object without some of its fields."""
-    for path in paths:
-        value = _without(value, path)
-    return value
+def _less(owned: Fields, changes: merging.Changes) -> Fields:
+    if owned.isdisjoint(changes.modified) and owned.isdisjoint(changes.added):
+        return owned if owned.isdisjoint(changes.removed) else owned - changes.removed
+    return owned - changes.modified - changes.added - changes.removed
 
 
-def _without(value: Manifest, path: Path) -> Manifest:
-    key, rest = path[0], path[1:]
-    if key not in value:
+def _somebodys(owners: Owners) -> Owners:
+    return {who: what for who, what in owners.items() if what}
+
+
+def _conflicts(others: Owners, changes: merging.Changes) -> Iterator[Conflict]:
+    new = changes.modified | changes.added
+    for who in sorted(others):
+        for path in sorted(others[who] & new):
+            yield Conflict(who, path)
+
+
+def _pruned(after: Manifest, last: Fields, owners: Owners, type_: Type) -> Manifest:
+    """Return an object without what one had applied and nobody owns any more."""
+    owned = NO_FIELDS.union(*owners.values())
+    declared = functools.partial(merging.with_declared, type_=type_)
+
+    def without(paths: Iterable[Steps]) -> Manifest:
+        value: Manifest = merging.without(after, merging.tree_of(paths), type_)
         return value
-    if not rest:
-        return {k: v for k, v in value.items() if k != key}
-    inner = value[key]
-    if _is_list(inner):
-        kept = [entry for entry in inner if _entry(key, entry) != rest[0]]
-        return {**value, key: kept}
-    return {**value, key: _without(inner, rest)}
 
-
-def value_at(value: object, path: Path) -> object:
-    """Return what is in a field, None where it is not there."""
-    for name, key in zip(("", *path), path, strict=False):
-        if _is_list(value):
-            return next((e for e in value if _entry(name, e) == key), None)
-        value = value.get(key) if _is_object(value) else None
-    return value
-
-
-def taken(owners: Owners, before: Manifest, after: Manifest) -> Owners:
-    """Return who owns what after somebody wrote without applying."""
-    left = {
-        manager: frozenset(
-            path for path in paths if value_at(before, path) == value_at(after, path)
-        )
-        for manager, paths in owners.items()
-    }
-    return {manager: paths for manager, paths in left.items() if paths}
+    before = declared(merging.fields_of(after, type_))
+    # What others own comes back, with all that it is under.
+    stripped = declared(merging.fields_of(without(declared(last)), type_))
+    kept = without(before - stripped - declared(owned))
+    gone = before - declared(merging.fields_of(kept, type_))
+    # So does what nobody owns: it was not ours to take.
+    return without(gone & declared(last))
 
 
 def managed_fields(owners: Owners, api_version: str) -> list[Manifest]:
     """Return the owners as `metadata.managedFields` tells of them."""
     return [
         {
-            "manager": manager,
-            "operation": "Apply",
+            "manager": owner.manager,
+            "operation": owner.operation,
             "apiVersion": api_version,
             "fieldsType": "FieldsV1",
-            "fieldsV1": _tree(paths),
+            "fieldsV1": _written_tree(merging.tree_of(paths)),
+            **({"subresource": owner.subresource} if owner.subresource else {}),
         }
-        for manager, paths in sorted(owners.items())
+        for owner, paths in sorted(owners.items())
     ]
 
 
-def _tree(paths: Iterable[Path]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path in sorted(paths):
-        node = tree
-        for part in path:
-            key = part if part.startswith("k:") else f"f:{part}"
-            node = node.setdefault(key, {})
-    return tree
+def _written_tree(tree: merging.Tree) -> dict[str, Any]:
+    inner = {step: _written_tree(tree[step]) for step in sorted(tree)}
+    return {".": {}, **inner} if tree.is_field and inner else inner
