@@ -10,10 +10,14 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from mpijob_operator.controller.election import Election
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request, Verb
 
 Json = dict[str, Any]
+
+Trouble = Awaitable[Answer] | None
+"""What happens to a request instead: None lets it through."""
 
 EPOCH: Final = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -117,8 +121,7 @@ class Stage:
 
     leases: Leases = field(factory=Leases)
     sent: list[tuple[float, str]] = field(factory=list[tuple[float, str]])
-    # What happens to a request instead: None lets it through.
-    trouble: Callable[[Request], Awaitable[Answer] | None] = lambda _: None
+    trouble: Callable[[Request], Trouble] = lambda _: None
 
     @property
     def now(self) -> float:
@@ -140,3 +143,44 @@ async def silence() -> Answer:
 
 async def said(answer: Answer) -> Answer:
     return answer
+
+
+def candidate(stage: Stage, identity: str = "one", chance: float = 0.0) -> Election:
+    return Election(
+        stage.send,
+        identity=identity,
+        namespace="mpi-operator",
+        clock=lambda: stage.now,
+        wall=lambda: wall(stage.now),
+        chance=lambda: chance,
+    )
+
+
+def another_leads(stage: Stage, **spec: Any) -> None:  # noqa: ANN401 - As JSON has it.
+    """Have a lease that somebody else holds."""
+    stage.leases.lease = {
+        "metadata": {
+            "name": "mpi-operator",
+            "resourceVersion": "1000",
+            "labels": {"a": "b"},
+        },
+        "spec": {
+            "holderIdentity": "another",
+            "leaseDurationSeconds": 15,
+            "renewTime": "2026-01-01T00:00:00.000000Z",
+            "leaseTransitions": 4,
+            **spec,
+        },
+    }
+
+
+async def within(seconds: float, election: Election) -> asyncio.Task[None]:
+    """Let a candidate stand for election for some time."""
+    standing = asyncio.create_task(election.run())
+    await asyncio.sleep(seconds)
+    return standing
+
+
+async def cut_off(standing: asyncio.Task[None]) -> None:
+    standing.cancel()
+    await asyncio.gather(standing, return_exceptions=True)

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
+    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType] - of Hypothesis.
 )
 
 from mpijob_operator.controller import election
@@ -116,6 +116,21 @@ class AnyElection(RuleBasedStateMachine):
             self.sends(who)
             self.it_lands(who)
             self.is_answered(who)
+
+    @rule(who=WHO, other=WHO, seconds=WHILE)
+    def is_answered_late(self, who: int, other: int, seconds: float) -> None:
+        """What was written is seen by another long before the answer is there."""
+        self.sends(who)
+        self.it_lands(who)
+        self.looks_and_tries(other)
+        self.time_passes(seconds)
+        self.is_answered(who)
+
+    @rule(who=WHO, seconds=WHILE)
+    def writes_in_vain(self, who: int, seconds: float) -> None:
+        self.time_passes(seconds)
+        self.sends(who)
+        self.the_answer_is_lost(who)
 
     @rule(who=WHO)
     def reads_anew(self, who: int) -> None:
@@ -271,7 +286,7 @@ def test_the_law_catches(broken: Callable[..., Candidacy]) -> None:
         candidate = broken
 
     profile = settings(
-        max_examples=3_000,
+        max_examples=1_500,
         stateful_step_count=60,
         derandomize=True,
         database=None,

@@ -10,7 +10,7 @@ or has ended, is counted when we have written the status that says so, and once.
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -43,75 +43,57 @@ QUIET: Final = "quiet"
 _KINDS: Final = {plural: kind for kind, plural in PLURALS.items()}
 
 
+# Every metric, with what it says; those of the process itself come beside them.
+HELP: Final[Mapping[str, str]] = {
+    # mpi-operator's.
+    "mpi_operator_jobs_created_total": "MPIJobs that were new to the operator.",
+    "mpi_operator_jobs_successful_total": "MPIJobs that succeeded.",
+    "mpi_operator_jobs_failed_total": "MPIJobs that failed.",
+    "mpi_operator_job_info": "1 for each MPIJob with a launcher Job, to join with.",
+    "mpi_operator_is_leader": "Whether this process leads.",
+    # Ours.
+    "mpi_operator_jobs": "MPIJobs, by where they stand.",
+    "mpi_operator_job_start_seconds": "From creation until a job first ran.",
+    "mpi_operator_reconciles_total": "Looks at a job, by what became of them.",
+    "mpi_operator_reconcile_duration_seconds": "How long looks took, writes included.",
+    "mpi_operator_queue_depth": "Jobs that wait for a look, or for a time to look.",
+    "mpi_operator_queue_wait_seconds": "How long jobs that were due had to wait.",
+    "mpi_operator_api_requests_total": "Requests; the code is none without an answer.",
+    "mpi_operator_api_request_duration_seconds": "How long answers took to come.",
+    "mpi_operator_lists_total": "Whole lists read, at the start and after trouble.",
+}
+
+
 class Metrics:
     """The metrics of one process: a witness of what the controller does."""
 
     def __init__(self) -> None:
         # When a series began is of no use here, and would be a series more for each.
-        # The library has no types here.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types.
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
 
-        # Those of mpi-operator.
-        self.created = Counter(
-            "mpi_operator_jobs_created_total",
-            "MPIJobs that were new to the operator.",
-            registry=registry,
-        )
-        self.successful = Counter(
-            "mpi_operator_jobs_successful_total",
-            "MPIJobs that succeeded.",
-            registry=registry,
-        )
-        self.failed = Counter(
-            "mpi_operator_jobs_failed_total",
-            "MPIJobs that failed.",
-            registry=registry,
-        )
-        self.is_leader = Gauge(
-            "mpi_operator_is_leader",
-            "Whether this process leads.",
-            registry=registry,
-        )
+        def counter(name: str, *labels: str) -> Counter:
+            return Counter(name, HELP[name], labels, registry=registry)
 
-        # Ours.
-        self.looks = Counter(
-            "mpi_operator_reconciles_total",
-            "Looks at a job, by what became of them.",
-            ["result"],
-            registry=registry,
+        def histogram(name: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            help_ = HELP[name]
+            return Histogram(name, help_, labels, registry=registry, buckets=buckets)
+
+        self.created = counter("mpi_operator_jobs_created_total")
+        self.successful = counter("mpi_operator_jobs_successful_total")
+        self.failed = counter("mpi_operator_jobs_failed_total")
+        leader = "mpi_operator_is_leader"
+        self.is_leader = Gauge(leader, HELP[leader], registry=registry)
+        self.start_s = histogram("mpi_operator_job_start_seconds", START_S)
+        self.looks = counter("mpi_operator_reconciles_total", "result")
+        self.look_s = histogram("mpi_operator_reconcile_duration_seconds", LOOK_S)
+        self.wait_s = histogram("mpi_operator_queue_wait_seconds", WAIT_S)
+        self.requests = counter(
+            "mpi_operator_api_requests_total", "verb", "kind", "code"
         )
-        self.look_s = Histogram(
-            "mpi_operator_reconcile_duration_seconds",
-            "How long a look took, its writes included.",
-            registry=registry,
-            buckets=LOOK_S,
-        )
-        self.wait_s = Histogram(
-            "mpi_operator_queue_wait_seconds",
-            "How long a job that was due waited for its look.",
-            registry=registry,
-            buckets=WAIT_S,
-        )
-        self.requests = Counter(
-            "mpi_operator_api_requests_total",
-            "Requests to the API server; the code is `none` where no answer came.",
-            ["verb", "kind", "code"],
-            registry=registry,
-        )
-        self.request_s = Histogram(
-            "mpi_operator_api_request_duration_seconds",
-            "How long answers took; of a watch, how long it took to open.",
-            ["verb"],
-            registry=registry,
-            buckets=REQUEST_S,
-        )
-        self.start_s = Histogram(
-            "mpi_operator_job_start_seconds",
-            "From the creation of an MPIJob until it ran for the first time.",
-            registry=registry,
-            buckets=START_S,
+        self.request_s = histogram(
+            "mpi_operator_api_request_duration_seconds", REQUEST_S, "verb"
         )
         self._jobs = _Jobs()
         registry.register(self._jobs)
@@ -203,18 +185,14 @@ class _Jobs(Collector):
         self._known.pop(key, None)
 
     def collect(self) -> Iterator[Metric]:
-        jobs = GaugeMetricFamily(
-            "mpi_operator_jobs", "MPIJobs, by where they stand.", labels=["stage"]
-        )
+        name = "mpi_operator_jobs"
+        jobs = GaugeMetricFamily(name, HELP[name], labels=["stage"])
         tally = Tally(stage for stage, _ in self._known.values())
         for stage in sorted(self._stages):
             jobs.add_metric([stage], tally[stage])
         yield jobs
-        info = GaugeMetricFamily(
-            "mpi_operator_job_info",
-            "Information about MPIJob",
-            labels=["launcher", "namespace"],
-        )
+        name = "mpi_operator_job_info"
+        info = GaugeMetricFamily(name, HELP[name], labels=["launcher", "namespace"])
         for key, (_, launcher) in self._known.items():
             if launcher:
                 info.add_metric([launcher, key.namespace], 1)
@@ -233,16 +211,10 @@ class _Caches(Collector):
         self._caches = caches
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "mpi_operator_queue_depth",
-            "Jobs that wait for a look, those included that wait for a time.",
-            len(self._caches.queue),
-        )
-        lists = CounterMetricFamily(
-            "mpi_operator_lists",
-            "Whole lists that were read: one at the start, and after lost watches.",
-            labels=["kind"],
-        )
+        name = "mpi_operator_queue_depth"
+        yield GaugeMetricFamily(name, HELP[name], len(self._caches.queue))
+        name = "mpi_operator_lists_total"
+        lists = CounterMetricFamily(name, HELP[name], labels=["kind"])
         tally: Tally[str] = Tally()
         for reflector in self._caches.reflectors:
             tally[reflector.kind.kind] += reflector.relists
