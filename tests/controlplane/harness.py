@@ -77,6 +77,7 @@ class Program:
 
     process: subprocess.Popen[bytes]
     log: Path
+    command: tuple[str, ...]
 
     @staticmethod
     def start(executable: Path, folder: Path, flags: Mapping[str, str]) -> "Program":
@@ -85,10 +86,16 @@ class Program:
         # A test run that is killed leaves nothing behind; util-linux has the program.
         guard = ["setpriv", "--pdeathsig=KILL"] if shutil.which("setpriv") else []
         words = [f"--{key}={value}" for key, value in flags.items()]
-        command = [*guard, str(executable), *words]
+        command = (*guard, str(executable), *words)
         with log.open("ab") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output)
-        return Program(process, log)
+        return Program(process, log, command)
+
+    def again(self) -> "Program":
+        """Start it as it was started, once it has ended."""
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(self.command, stdout=output, stderr=output)
+        return Program(process, self.log, self.command)
 
     def check(self) -> None:
         """Fail, with its last words, if it ended."""
@@ -114,6 +121,8 @@ class ControlPlane:
     folder: Path
     # Who may log in: a token and the groups of each. Only admin may do everything.
     users: Mapping[str, str] = field(factory=lambda: {"admin": "system:masters"})
+    # More flags of the API server, over those that it has here.
+    flags: Mapping[str, str] = field(factory=dict[str, str])
     port: int = field(factory=free_port, init=False)
     _running: list[Program] = field(factory=list[Program], init=False)
 
@@ -175,6 +184,15 @@ class ControlPlane:
         path.write_text(json.dumps(config), "utf-8")
         return path
 
+    def restart(self, name: str) -> None:
+        """Kill a program of it and start that again, as it was."""
+        index = next(n for n, p in enumerate(self._running) if p.log.stem == name)
+        program = self._running[index]
+        program.process.kill()
+        program.process.wait()
+        self._running[index] = program.again()
+        wait_until(self._ready, f"{name} answers again")
+
     def stop(self) -> None:
         """Stop everything, the last started first."""
         while self._running:
@@ -218,7 +236,7 @@ class ControlPlane:
         self._key.write_bytes(key)
 
     def _api_server_flags(self, etcd: str) -> Mapping[str, str]:
-        return {
+        flags = {
             "etcd-servers": etcd,
             "bind-address": "127.0.0.1",
             "secure-port": str(self.port),
@@ -232,3 +250,4 @@ class ControlPlane:
             "service-account-signing-key-file": str(self._key),
             "service-cluster-ip-range": "10.0.0.0/24",
         }
+        return {**flags, **self.flags}
