@@ -3,7 +3,7 @@
 
 ``ACCEPT=1 pytest tests/test_deploy.py`` writes them anew; read the difference. What the
 chart renders is in ``test_deploy_helm``; what an API server thinks of all of it, in
-``test_deploy_on_api_server``.
+``tests.deploy``.
 """
 
 import json
