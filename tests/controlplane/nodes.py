@@ -97,7 +97,7 @@ class Nodes:
         self._wait(self._begin())
 
     def stop(self) -> None:
-        """Leave every pod as it is; nodes that were never started may be stopped too."""
+        """Leave every pod as it is; nodes never started may be stopped too."""
         if self._thread is None:
             self._loop.close()
             return
