@@ -132,6 +132,12 @@ def test_every_role_is_bound_to_the_account() -> None:
         assert {r for r in there if not r[1].startswith("kubeflow-")} == bound
 
 
+def test_a_namespace_of_jobs_is_left_to_its_owner() -> None:
+    words = ("--namespace", "a,b", "--operator-namespace")
+    assert "Namespace a" not in named(printed(*words, "a"))
+    assert "Namespace c" in named(printed(*words, "c"))
+
+
 def test_two_operators_have_no_name_in_common_beyond_their_namespaces() -> None:
     def of_the_cluster(*words: str) -> set[str]:
         objects = [

@@ -77,7 +77,9 @@ class Installation:
 
 def objects(installation: Installation) -> Iterator[Json]:
     """Give all of it, in an order in which each finds what it needs."""
-    yield namespace(installation)
+    # A namespace of jobs is its owner's: to make, to restrict and to delete.
+    if installation.namespace not in installation.watched:
+        yield namespace(installation)
     yield from roles(installation)
     yield from tenants()
     yield from operator(installation)
