@@ -12,8 +12,6 @@ from attrs import evolve
 from mpijob.job import MPIJob
 from mpijob.names import Child
 from mpijob.observed import Refusal
-from mpijob.report import report
-from mpijob.stage import standing_of
 from mpijob.status import JobStatus, ReplicaStatus
 from tests.builders import (
     RUNNING,
@@ -35,7 +33,6 @@ from tests.builders import (
     cases,
     failed,
     summary,
-    the_case,
     world,
 )
 
@@ -266,5 +263,3 @@ def test_a_second_look_at_the_same_has_no_news(
 ], ids=["managed elsewhere", "being deleted"])  # fmt: skip
 def test_the_status_of_a_job_that_is_left_alone_is_left_alone(job: MPIJob) -> None:
     assert status(job, a_launcher("Complete")) is job.status
-    case = the_case(job, a_launcher("Complete"))
-    assert report(case, standing_of(case), ()) is job.status

@@ -37,9 +37,8 @@ def blocks_of(case: Case, stage: Stage) -> tuple[Block, ...]:
 def pods_held(case: Case) -> bool:
     """Tell whether an object that every pod would use is another's, or is going."""
     going = [g.ref.api_version for g in case.roster.groups if g.terminating]
-    return case.group_api in going or any(
-        child in HOLDING_PODS for child, _ in case.foreign
-    )
+    another = any(child in HOLDING_PODS for child, _ in case.foreign)
+    return another or case.group_api in going
 
 
 def _invalid(case: Case) -> Iterator[Block]:
@@ -70,13 +69,10 @@ def _unreadable(case: Case) -> Iterator[Block]:
 
 def _refusals(case: Case, stage: Stage) -> Iterator[Block]:
     for refusal in case.refusals:
-        if fate_of(refusal.child, stage) is Fate.WANT and not _exists(
-            case, refusal.name
-        ):
-            yield Block(
-                refusal.reason,
-                f"{refusal.child.value} {refusal.name}: {refusal.message}",
-            )
+        wanted = fate_of(refusal.child, stage) is Fate.WANT
+        if wanted and not _exists(case, refusal.name):
+            what = f"{refusal.child.value} {refusal.name}"
+            yield Block(refusal.reason, f"{what}: {refusal.message}")
 
 
 def _exists(case: Case, name: str) -> bool:

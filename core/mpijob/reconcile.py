@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mpijob import family
 from mpijob.actions import Delete, Desired, Event, Touch
@@ -77,30 +77,29 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
     case = case_of(job, observed, world)
     standing = standing_of(case)
     stage, because = standing.stage, standing.question.__doc__ or ""
+    nothing = Reconciliation(stage, because, job.status, case.problems)
     if stage in UNREPORTED:
-        return Reconciliation(stage, because, job.status, case.problems)
+        return nothing
     blocks = blocks_of(case, stage)
     status = report(case, standing, blocks)
     if needs := _needs(case, standing, status) - observed.live:
-        return Reconciliation(stage, because, job.status, case.problems, needs=needs)
+        return evolve(nothing, needs=needs)
     # Unlike mpi-operator: when its TTL is over the MPIJob itself goes; a launcher Job
     # that collected itself could take its result along (B5.6).
-    expires = stage is Stage.EXPIRED and not world.settings.ttl_keeps_job
+    if stage is Stage.EXPIRED and not world.settings.ttl_keeps_job:
+        return evolve(nothing, delete_job=True)
     replaces = fate_of(Child.WORKER, stage) is Fate.WANT
-    return Reconciliation(
-        stage=stage,
-        because=because,
-        status=job.status if expires else status,
-        problems=case.problems,
+    return evolve(
+        nothing,
+        status=status,
         warnings=warnings_of(case),
         outdated=outdated(case),
-        desired=() if expires else family.desired(case, stage),
-        unwanted=() if expires else family.unwanted(case, stage),
+        desired=family.desired(case, stage),
+        unwanted=family.unwanted(case, stage),
         touches=family.touches(case, stage),
         numbering=family.numbering(case, stage),
         events=transitions(case, stage, status),
         evictions=evictions(replaceable(case)[0]) if replaces else (),
-        delete_job=expires,
         requeue_after=_requeue_after(case, stage, status, blocks),
     )
 

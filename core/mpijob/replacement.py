@@ -11,7 +11,6 @@ the job; more failures than backoffLimit are (B5.3).
 from collections.abc import Iterator
 from datetime import datetime
 
-from mpijob import names
 from mpijob.case import Case
 from mpijob.failures import SIGNAL_BASE, is_disruption, main_exit_code, replace_at
 from mpijob.job import RestartPolicy
@@ -24,15 +23,14 @@ def failed_workers(case: Case) -> Iterator[Pod]:
     One that Failed while it was being deleted, or that is not asked for any more,
     is neither counted nor replaced.
     """
-    for pod in case.roster.failed:
-        index = names.worker_index(case.job, pod.name)
-        if index is not None and index < case.job.workers:
+    for index, pod in case.roster.workers.items():
+        if index < case.job.workers and pod.phase == "Failed" and not pod.terminating:
             yield pod
 
 
-def counts_as_failure(pod: Pod) -> bool:
-    """Tell whether the worker itself is to blame."""
-    return not is_disruption(pod)
+def _uncounted(pod: Pod) -> bool:
+    """Tell whether the worker itself is to blame, and was not numbered yet."""
+    return pod.failure is None and not is_disruption(pod)
 
 
 def failure_count(case: Case) -> int:
@@ -51,7 +49,7 @@ def numbers(case: Case) -> tuple[tuple[Pod, int], ...]:
     for pod in failed_workers(case):
         if count > case.job.backoff_limit:
             break
-        if counts_as_failure(pod) and pod.failure is None:
+        if _uncounted(pod):
             count += 1
             result.append((pod, count))
     return tuple(result)
@@ -67,7 +65,7 @@ def fatal(case: Case) -> Pod | None:
         return None
     for pod in failed_workers(case):
         code = main_exit_code(pod)
-        numbered = counts_as_failure(pod) and pod.failure is not None
+        numbered = pod.failure is not None and not is_disruption(pod)
         if numbered and code is not None and 0 < code < SIGNAL_BASE:
             return pod
     return None
@@ -78,7 +76,7 @@ def replaceable(case: Case) -> tuple[tuple[Pod, ...], datetime | None]:
     now: list[Pod] = []
     later: list[datetime] = []
     for pod in failed_workers(case):
-        if counts_as_failure(pod) and pod.failure is None:
+        if _uncounted(pod):
             continue
         at = replace_at(pod)
         if at is None or at <= case.world.now:

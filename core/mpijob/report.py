@@ -21,9 +21,7 @@ UNREPORTED = frozenset((Stage.NOT_OURS, Stage.DELETED, Stage.UNSEEN))
 
 def report(case: Case, standing: Standing, blocks: tuple[Block, ...]) -> JobStatus:
     """Return the status to be written; the very same where there is no news."""
-    stage, old = standing.stage, case.job.status
-    if stage in UNREPORTED:
-        return old
+    stage = standing.stage
     status = _with_start(case, stage)
     said = true(
         ConditionType.CREATED, Reason.CREATED, f"MPIJob {whole_name(case)} is created."

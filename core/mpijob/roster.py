@@ -49,9 +49,7 @@ class Roster(NamedTuple):
     @property
     def empty(self) -> bool:
         """Whether no pod and no launcher Job of the job is left (B6.1)."""
-        return self.launcher is None and not (
-            self.workers or self.strays or self.launchers
-        )
+        return self.launcher is None and not self.pods
 
 
 def is_ours(owner: Owner, job: MPIJob) -> bool:

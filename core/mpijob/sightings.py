@@ -49,12 +49,8 @@ def observed(objects: Iterable[Manifest], job: MPIJob) -> Observed:
     Objects of other namespaces, kinds and jobs are passed over. The order of the
     objects is immaterial.
     """
-    seen: list[Sighting] = []
-    for value in map(mapping, objects):
-        namespace = text(value.get("metadata"), "namespace") or "default"
-        if namespace == job.namespace and (one := sighting(value)) is not None:
-            seen.append(one)
-    return assembled(seen, job)
+    near = (v for v in map(mapping, objects) if _namespace(v) == job.namespace)
+    return assembled(filter(None, map(sighting, near)), job)
 
 
 def sighting(value: Manifest) -> Sighting | None:
@@ -119,6 +115,10 @@ def _concerns(pod: Pod, job: MPIJob) -> bool:
     if names.worker_index(job, pod.name) is not None:
         return True
     return bool(job.uid) and pod.owner.uid == job.uid
+
+
+def _namespace(value: Manifest) -> str:
+    return text(value.get("metadata"), "namespace") or "default"
 
 
 def unreadable(value: Manifest, message: str) -> Unreadable:
