@@ -99,8 +99,9 @@ proof: $(VENV)/.ready ## Try the laws thoroughly; minutes, not seconds
 
 # --- With a real API server, with real MPI -----------------------------------
 
-controlplane: ## Build etcd and the API server from Go modules, once
+controlplane: ## Build etcd, the API server and Helm from Go modules, once
 	tests/controlplane/build.sh
+	tests/deploy/build.sh
 
 cluster-tests: $(VENV)/.ready ## Run the tests that need the control plane
 	$(BIN)/pytest -q -m controlplane $(ARGS)

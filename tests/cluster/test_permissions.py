@@ -21,6 +21,7 @@ from tests.controlplane.client import Client
 from tests.controlplane.fixtures import USERS, needed_programs
 from tests.controlplane.harness import ControlPlane, wait_until
 from tests.controlplane.nodes import Nodes
+from tests.controlplane.operator import Operator
 from tests.controlplane.pod_life import End
 from tests.controlplane.stage import CRDS, RBAC, USER, Stage, install, mpijob
 
@@ -161,26 +162,13 @@ def test_what_is_granted_is_used_and_what_is_used_is_granted(
     plane: ControlPlane, stage: Stage
 ) -> None:
     served = groups_of_gangs(stage.client)
-    gangs = {
-        "scheduling.volcano.sh": "volcano",
-        "scheduling.x-k8s.io": "other-scheduler",
-        "scheduling.k8s.io": "kubernetes",
-    }
     flags = {"leader_elect": "true", "lock_namespace": stage.namespace}
-    first = stage.operator(ttl="children", **flags)
-    first.flags.pop("namespace")
-    first.start()
-    # A whole life under each gang scheduler, to the end of its TTL.
-    stage.script("life-*-launcher-*", run_s=1.0)
-    lives = [gangs[group] for group in sorted(served)]
-    for gang in lives:
-        policy = {"ttlSecondsAfterFinished": 1, "cleanPodPolicy": "All"}
-        job = mpijob(f"life-{gang}", runPolicy=policy)
-        job["metadata"]["annotations"] = {GANG: gang}
-        stage.submit(job)
+    first = everywhere(stage, ttl="children", **flags)
+    gangs = [GANGS[group] for group in sorted(served)]
+    whole_lives(stage, gangs)
     foreign(stage, served)
     trouble(stage)
-    for gang in lives:
+    for gang in gangs:
         stage.wait_for(f"life-{gang}", "Succeeded")
         config = f"life-{gang}-config"
         gone = functools.partial(_is_gone, stage, "configmaps", config)
@@ -188,10 +176,8 @@ def test_what_is_granted_is_used_and_what_is_used_is_granted(
     first.stop()
     # The other setting: the MPIJob itself goes. And a Secret that lost its labels.
     unlabelled(stage, "trouble-ssh")
-    second = stage.operator(**flags)
-    second.flags.pop("namespace")
-    second.start()
-    gone = functools.partial(_is_gone, stage, "mpijobs", f"life-{lives[0]}")
+    second = everywhere(stage, **flags)
+    gone = functools.partial(_is_gone, stage, "mpijobs", f"life-{gangs[0]}")
     stage.wait(gone, "the MPIJob is gone")
     labelled = "training.kubeflow.org/operator-name"
     stage.wait(
@@ -205,42 +191,38 @@ def test_what_is_granted_is_used_and_what_is_used_is_granted(
     assert granted(served) - used == set()
 
 
+GANGS: Final = {
+    "scheduling.volcano.sh": "volcano",
+    "scheduling.x-k8s.io": "other-scheduler",
+    "scheduling.k8s.io": "kubernetes",
+}
+
+
+def everywhere(stage: Stage, **flags: str) -> Operator:
+    """Start an operator that looks after every namespace."""
+    operator = stage.operator(**flags)
+    operator.flags.pop("namespace")
+    operator.start()
+    return operator
+
+
+def whole_lives(stage: Stage, gangs: list[str]) -> None:
+    """Begin a job under each gang scheduler that lives to the end of its TTL."""
+    stage.script("life-*-launcher-*", run_s=1.0)
+    for gang in gangs:
+        policy = {"ttlSecondsAfterFinished": 1, "cleanPodPolicy": "All"}
+        job = mpijob(f"life-{gang}", runPolicy=policy)
+        job["metadata"]["annotations"] = {GANG: gang}
+        stage.submit(job)
+
+
 def _is_gone(stage: Stage, kind: str, name: str) -> bool:
     return stage.get(kind, name) is None
 
 
 def foreign(stage: Stage, served: set[str]) -> None:
     """Put somebody else's object at each name of a job, and let them go again."""
-    made = [
-        ("v1", "Service", "foreign", {"spec": {"ports": [{"port": 80}]}}),
-        ("v1", "ConfigMap", "foreign-config", {}),
-        ("v1", "Secret", "foreign-ssh", {}),
-        # A Service of another's holds back every pod: this one is of another job.
-        ("v1", "Pod", "alone-worker-0", {"spec": _spec()}),
-        ("batch/v1", "Job", "foreign-launcher", {"spec": _job()}),
-    ]
-    paths = []
-    for api_version, kind, name, rest in made:
-        root = "/apis/batch/v1" if "/" in api_version else "/api/v1"
-        path = f"{root}/namespaces/{stage.namespace}/{kind.lower()}s"
-        body = {"metadata": {"name": name}, **rest}
-        stage.client.create(path, body).expect(201)
-        paths.append(f"{path}/{name}")
-    for group in sorted(served & set(GROUP_CRDS)):
-        version = GROUP_CRDS[group]
-        path = f"/apis/{group}/{version}/namespaces/{stage.namespace}/podgroups"
-        body = {
-            "apiVersion": f"{group}/{version}",
-            "kind": "PodGroup",
-            "metadata": {"name": f"foreign-{version}"},
-        }
-        stage.client.create(path, body).expect(201)
-        paths.append(f"{path}/foreign-{version}")
-        job = mpijob(f"foreign-{version}")
-        gang = "volcano" if "volcano" in group else "other-scheduler"
-        job["metadata"]["annotations"] = {GANG: gang}
-        stage.submit(job)
-        stage.wait_for(f"foreign-{version}", "Blocked")
+    paths = [*foreign_children(stage), *foreign_groups(stage, served)]
     if "scheduling.k8s.io" in served:
         paths += foreign_groups_of_kubernetes(stage)
     for name in ("foreign", "alone"):
@@ -250,11 +232,47 @@ def foreign(stage: Stage, served: set[str]) -> None:
         deleted = stage.client.delete(path, propagationPolicy="Background")
         deleted.expect(200, 202)
     # Nobody tells the operator that these went: it looks twice a minute.
-    wait_until(
+    stage.wait(
         lambda: stage.condition("foreign", "Running").get("status") == "True",
         "the job runs once its names are free",
         PATIENCE_S,
     )
+
+
+def foreign_children(stage: Stage) -> Iterator[str]:
+    """Make what has the names of the children of two jobs; give the paths."""
+    made: tuple[tuple[str, str, str, Json], ...] = (
+        ("v1", "Service", "foreign", {"spec": {"ports": [{"port": 80}]}}),
+        ("v1", "ConfigMap", "foreign-config", {}),
+        ("v1", "Secret", "foreign-ssh", {}),
+        # A Service of another's holds back every pod: this one is of another job.
+        ("v1", "Pod", "alone-worker-0", {"spec": _spec()}),
+        ("batch/v1", "Job", "foreign-launcher", {"spec": _job()}),
+    )
+    for api_version, kind, name, rest in made:
+        root = "/apis/batch/v1" if "/" in api_version else "/api/v1"
+        path = f"{root}/namespaces/{stage.namespace}/{kind.lower()}s"
+        body = {"metadata": {"name": name}, **rest}
+        stage.client.create(path, body).expect(201)
+        yield f"{path}/{name}"
+
+
+def foreign_groups(stage: Stage, served: set[str]) -> Iterator[str]:
+    """Make PodGroups of jobs that then are blocked; give the paths."""
+    for group in sorted(served & set(GROUP_CRDS)):
+        version = GROUP_CRDS[group]
+        path = f"/apis/{group}/{version}/namespaces/{stage.namespace}/podgroups"
+        body = {
+            "apiVersion": f"{group}/{version}",
+            "kind": "PodGroup",
+            "metadata": {"name": f"foreign-{version}"},
+        }
+        stage.client.create(path, body).expect(201)
+        job = mpijob(f"foreign-{version}")
+        job["metadata"]["annotations"] = {GANG: GANGS[group]}
+        stage.submit(job)
+        stage.wait_for(f"foreign-{version}", "Blocked")
+        yield f"{path}/foreign-{version}"
 
 
 def foreign_groups_of_kubernetes(stage: Stage) -> list[str]:
@@ -263,7 +281,7 @@ def foreign_groups_of_kubernetes(stage: Stage) -> list[str]:
     policy = {"gang": {"minCount": 1}}
     template = {"name": "other", "schedulingPolicy": policy}
     workload = {"podGroupTemplates": [template]}
-    kinds = {
+    kinds: dict[str, tuple[str, Json]] = {
         "workloads": ("Workload", workload),
         "podgroups": ("PodGroup", {"schedulingPolicy": policy}),
     }
@@ -322,7 +340,9 @@ def unlabelled(stage: Stage, secret: str) -> None:
 def test_an_apply_that_creates_needs_both_verbs(plane: ControlPlane) -> None:
     """The reason for `create` beside `patch` where the operator only applies."""
     with contextlib.closing(plane.client()) as admin:
-        rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}]
+        rules: list[Json] = [
+            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}
+        ]
         role = {"metadata": {"name": "patches"}, "rules": rules}
         group = "rbac.authorization.k8s.io"
         path = f"{RBAC}/namespaces/default"

@@ -100,8 +100,7 @@ async def connect(kubeconfig: str = "", server: str = "") -> Connection:
     """
     configuration = client.Configuration()
     if kubeconfig or not _in_cluster(configuration):
-        # The library has no types here.
-        await config.load_kube_config(  # type: ignore[no-untyped-call]
+        await config.load_kube_config(  # type: ignore[no-untyped-call] # It has none.
             kubeconfig or None, client_configuration=configuration
         )
     if server:
@@ -113,8 +112,9 @@ async def connect(kubeconfig: str = "", server: str = "") -> Connection:
 
 def _in_cluster(configuration: client.Configuration) -> bool:
     try:
-        # The library has no types here.
-        config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        config.load_incluster_config(  # type: ignore[no-untyped-call] # It has none.
+            configuration
+        )
     except config.ConfigException:
         return False
     return True

@@ -158,7 +158,7 @@ class Controller:
             await self.look(key)
         except Deposed:
             raise
-        except Exception:  # noqa: BLE001 - a bug of ours; see above.
+        except Exception:  # noqa: BLE001 - bugs of ours; see above.
             _log.exception(
                 "cannot reconcile", extra={"job": str(key), "again_in_s": FAILED_S}
             )
