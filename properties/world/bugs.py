@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator would be without each of its safeguards, one at a time.
+
+Each is the shipped operator but for one function put in the place of another: a guard
+that is not sent, an order that is another, a sight that is taken for what it is not.
+The search must find out each of them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from attrs import evolve, frozen
+
+import mpijob
+from mpijob import Action, MPIJob, Observed, Plan
+from mpijob.names import worker_index
+from mpijob.observed import JobCondition, Live, Owner, Pod
+from mpijob.status import ConditionType, ReplicaStatus
+from mpijob_operator.controller import memory as memories
+from mpijob_operator.controller.memory import Memory, Progress
+from mpijob_operator.executor import Execution, Kind
+from properties.world.operator import Engine
+from properties.world.scene import (
+    DELETES,
+    DELETES_LAUNCHER,
+    EDITS,
+    MEDDLES,
+    OCCUPIES,
+    SCALES,
+    SUSPENDS,
+    Scene,
+)
+from properties.world.state import Left
+
+
+@frozen
+class Bug:
+    """A safeguard that is missing, and where that is looked for."""
+
+    name: str
+    engine: Engine
+    scene: Scene
+
+
+def _each(change: Callable[[Action], Action | None]) -> Callable[..., Plan]:
+    """Return what changes or drops each action of a plan."""
+
+    def plans(_: MPIJob, __: Observed, plan: Plan) -> Plan:
+        changed = ([change(action) for action in step] for step in plan)
+        steps = (tuple(a for a in step if a is not None) for step in changed)
+        return tuple(step for step in steps if step)
+
+    return plans
+
+
+def _last(is_late: Callable[[Action], bool]) -> Callable[..., Plan]:
+    """Return what puts some actions of a plan after all others."""
+
+    def plans(_: MPIJob, __: Observed, plan: Plan) -> Plan:
+        early = [tuple(a for a in step if not is_late(a)) for step in plan]
+        late = [tuple(a for a in step if is_late(a)) for step in plan]
+        return tuple(step for step in (*early, *late) if step)
+
+    return plans
+
+
+# --- The memory -----------------------------------------------------------------------
+
+
+def _never_behind(_: Memory, __: Mapping[Kind, Progress]) -> Iterator[Kind]:
+    return iter(())
+
+
+def _without_doubt(
+    memory: Memory, execution: Execution, now: float, timeout_s: float
+) -> Memory:
+    return evolve(memories.after(memory, execution, now, timeout_s), doubt=None)
+
+
+# --- Guards ---------------------------------------------------------------------------
+
+
+def _unguarded_status(action: Action) -> Action:
+    if isinstance(action, mpijob.WriteStatus):
+        return action._replace(resource_version="")
+    return action
+
+
+def _unguarded_deletion(action: Action) -> Action:
+    if isinstance(action, mpijob.Delete) and action.ref.kind == "Job":
+        return action._replace(resource_version="")
+    return action
+
+
+def _deletion_by_name(action: Action) -> Action:
+    if isinstance(action, mpijob.Delete) and action.ref.kind == "Pod":
+        return action._replace(uid="")
+    return action
+
+
+def _unguarded_touch(action: Action) -> Action:
+    if isinstance(action, mpijob.Touch):
+        return action._replace(resource_version="")
+    return action
+
+
+def _orphaning(action: Action) -> Action:
+    if isinstance(action, mpijob.Delete) and action.ref.kind == "Job":
+        return action._replace(propagation="Orphan")
+    return action
+
+
+def _unconfirmed(action: Action) -> Action | None:
+    return None if isinstance(action, mpijob.Confirm) else action
+
+
+# --- Orders ---------------------------------------------------------------------------
+
+
+def _is_status(action: Action) -> bool:
+    return isinstance(action, mpijob.WriteStatus | mpijob.Event)
+
+
+def _is_not_deletion(action: Action) -> bool:
+    return not isinstance(action, mpijob.Delete)
+
+
+# --- Sights ---------------------------------------------------------------------------
+
+
+def _numbered(job: MPIJob, seen: Observed) -> Observed:
+    """Count failed workers without a number on them."""
+    count = job.status.worker.failed if job.status.worker else 0
+    if job.status.verdict is not None:
+        return seen
+    pods: list[Pod] = []
+    for pod in seen.pods:
+        own = pod.phase == "Failed" and not pod.disrupted and not pod.terminating
+        if own and worker_index(job, pod.name) is not None:
+            count += 1
+            pods.append(evolve(pod, failure=count))
+        else:
+            pods.append(pod)
+    return evolve(seen, pods=tuple(pods))
+
+
+def _stopped(job: MPIJob, seen: Observed) -> Observed:
+    """Take a launcher Job for stopped as soon as the job is to be suspended."""
+    launcher = seen.launcher
+    if launcher is None or not job.run_policy.suspend:
+        return seen
+    said = {**launcher.conditions, "Suspended": JobCondition()}
+    return evolve(seen, launcher=evolve(launcher, suspend=True, conditions=said))
+
+
+def _all_live(_: MPIJob, seen: Observed) -> Observed:
+    """Believe the caches where a live read is due."""
+    return evolve(seen, live=frozenset(Live))
+
+
+def _by_name(job: MPIJob, seen: Observed) -> Observed:
+    """Take what has the right name for ours."""
+    ours = Owner("MPIJob", job.name, job.uid)
+    pods = tuple(
+        evolve(pod, owner=ours) if pod.owner.kind == "MPIJob" else pod
+        for pod in seen.pods
+    )
+    launcher = seen.launcher and evolve(seen.launcher, owner=ours)
+    return evolve(seen, pods=pods, launcher=launcher)
+
+
+def _there_is_ready(_: MPIJob, seen: Observed) -> Observed:
+    """Take a worker that is there for one that is Ready."""
+    return evolve(seen, pods=tuple(evolve(pod, ready=True) for pod in seen.pods))
+
+
+def _none_goes(_: MPIJob, seen: Observed) -> Observed:
+    """Take what terminates for what stays."""
+    return evolve(seen, pods=tuple(evolve(pod, terminating=False) for pod in seen.pods))
+
+
+def _gone_when_going(_: MPIJob, seen: Observed) -> Observed:
+    """Take what terminates for gone."""
+    pods = tuple(pod for pod in seen.pods if not pod.terminating)
+    launcher = None if seen.launcher and seen.launcher.terminating else seen.launcher
+    return evolve(seen, pods=pods, launcher=launcher)
+
+
+# --- Statuses -------------------------------------------------------------------------
+
+
+def _observed_only(job: MPIJob, seen: Observed, plan: Plan) -> Plan:
+    """Count what is seen to run, and nothing that is meant."""
+
+    def active(replica: ReplicaStatus | None, role: str) -> ReplicaStatus | None:
+        count = sum(
+            pod.phase == "Running"
+            and pod.labels.get("training.kubeflow.org/job-role") == role
+            for pod in seen.pods
+        )
+        return replica and replica._replace(active=count)
+
+    def change(action: Action) -> Action | None:
+        if not isinstance(action, mpijob.WriteStatus):
+            return action
+        status = action.status
+        status = evolve(
+            status,
+            worker=active(status.worker, "worker"),
+            launcher=active(status.launcher, "launcher"),
+        )
+        return None if status == job.status else action._replace(status=status)
+
+    return _each(change)(job, seen, plan)
+
+
+def _freed_at_once(job: MPIJob, seen: Observed, plan: Plan) -> Plan:
+    """Say that a job holds nothing as soon as it is to be suspended."""
+
+    def change(action: Action) -> Action | None:
+        if not isinstance(action, mpijob.WriteStatus):
+            return action
+        status = action.status
+        if not status.is_true(ConditionType.SUSPENDED):
+            return action
+        status = evolve(
+            status,
+            worker=status.worker and status.worker._replace(active=0),
+            launcher=status.launcher and status.launcher._replace(active=0),
+            start_time=None,
+        )
+        return None if status == job.status else action._replace(status=status)
+
+    return _each(change)(job, seen, plan)
+
+
+# --- The table ------------------------------------------------------------------------
+
+_QUIET: Final = Scene("one worker, a crash", 1, left=Left(1, 0, 0))
+_FAILING: Final = Scene(
+    "two workers, a crash, two failures", 2, runs=True, left=Left(1, 0, 2)
+)
+_SUSPENDED: Final = Scene(
+    "one worker, suspended and resumed",
+    1,
+    runs=True,
+    left=Left(0, 2, 0),
+    deeds=SUSPENDS,
+)
+_TROUBLED: Final = Scene(
+    "one worker, suspended, a crash", 1, runs=True, left=Left(1, 1, 0), deeds=SUSPENDS
+)
+_MEDDLED: Final = Scene(
+    "one worker, things deleted", 1, runs=True, left=Left(0, 2, 0), deeds=MEDDLES
+)
+_ANEW: Final = Scene(
+    "one worker, deleted and anew", 1, runs=True, left=Left(0, 2, 0), deeds=DELETES
+)
+_WAITING: Final = Scene(
+    "two workers, the launcher waits",
+    2,
+    spec={"launcherCreationPolicy": "WaitForWorkersReady"},
+    left=Left(0, 0, 0),
+)
+_SCALED: Final = Scene(
+    "two workers, scaled", 2, runs=True, left=Left(0, 2, 0), deeds={**SCALES, **EDITS}
+)
+_OCCUPIED: Final = Scene(
+    "one worker, its name taken", 1, runs=True, left=Left(0, 2, 1), deeds=OCCUPIES
+)
+_ALONE: Final = Scene(
+    "no workers, the launcher Job deleted",
+    0,
+    left=Left(0, 2, 0),
+    deeds=DELETES_LAUNCHER,
+)
+_CLEANED: Final = Scene(
+    "one worker, all cleaned up",
+    1,
+    run_policy={"cleanPodPolicy": "All"},
+    runs=True,
+    left=Left(1, 0, 0),
+)
+
+BUGS: Final[tuple[Bug, ...]] = (
+    Bug(
+        "looks before its caches show its own writes",
+        Engine(behind=_never_behind),
+        _QUIET,
+    ),
+    Bug(
+        "writes the status whatever it now is",
+        Engine(plans=_each(_unguarded_status)),
+        _TROUBLED,
+    ),
+    Bug(
+        "deletes the launcher Job whatever it now is",
+        Engine(plans=_each(_unguarded_deletion)),
+        _SUSPENDED,
+    ),
+    Bug("deletes workers by name", Engine(plans=_each(_deletion_by_name)), _OCCUPIED),
+    Bug(
+        "numbers and suspends whatever it now is",
+        Engine(plans=_each(_unguarded_touch)),
+        _FAILING,
+    ),
+    Bug(
+        "leaves a launcher Job's pods behind",
+        Engine(plans=_each(_orphaning)),
+        _SUSPENDED,
+    ),
+    Bug(
+        "makes children without a look at the job",
+        Engine(plans=_each(_unconfirmed)),
+        _MEDDLED,
+    ),
+    Bug(
+        "makes pods before the status counts them",
+        Engine(plans=_last(_is_status)),
+        _QUIET,
+    ),
+    Bug(
+        "cleans up before the verdict is written",
+        Engine(plans=_last(_is_status)),
+        _CLEANED,
+    ),
+    Bug(
+        "deletes a failed worker before it is counted",
+        Engine(plans=_last(_is_not_deletion)),
+        _FAILING,
+    ),
+    Bug("counts failures that bear no number", Engine(sees=_numbered), _FAILING),
+    Bug(
+        "goes on after an answer that never came",
+        Engine(after=_without_doubt),
+        _TROUBLED,
+    ),
+    Bug(
+        "deletes the launcher Job at once on suspend", Engine(sees=_stopped), _SUSPENDED
+    ),
+    Bug("believes the caches where a live read is due", Engine(sees=_all_live), _ALONE),
+    Bug("takes what has the right name for its own", Engine(sees=_by_name), _ANEW),
+    Bug(
+        "takes a worker that is there for a Ready one",
+        Engine(sees=_there_is_ready),
+        _WAITING,
+    ),
+    Bug("takes a pod that goes for one that stays", Engine(sees=_none_goes), _MEDDLED),
+    Bug(
+        "takes a pod that goes for one that is gone",
+        Engine(sees=_gone_when_going),
+        _SUSPENDED,
+    ),
+    Bug("counts what runs, not what may", Engine(plans=_observed_only), _QUIET),
+    Bug(
+        "says at once that a suspended job holds nothing",
+        Engine(plans=_freed_at_once),
+        _SUSPENDED,
+    ),
+    Bug("starts from lists of any age", Engine(lists_anew=False), _QUIET),
+    Bug("starts while old requests may land", Engine(waits_for_lease=False), _TROUBLED),
+)

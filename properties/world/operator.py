@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator as it is shipped, one request a step.
+
+Whether a look may be taken is `memory.behind`; what it sees is put together by `store`;
+what follows is the core's; what is sent, and what follows from an answer, the
+executor's; what is known afterwards `memory.after`. An `Engine` is these, and each can
+be taken away, to see what it is good for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import product
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+import mpijob
+from mpijob import names, sightings
+from mpijob.loose import Manifest
+from mpijob.names import Ref
+from mpijob.observed import Live
+from mpijob_operator.controller import memory as memories
+from mpijob_operator.controller.memory import Memory, Progress
+from mpijob_operator.controller.store import (
+    Key,
+    Seen,
+    Store,
+    observed,
+    sights,
+    with_live,
+)
+from mpijob_operator.executor import Execution, Kind, start
+from mpijob_operator.simulation.cluster import owner_uids
+from mpijob_operator.simulation.life import START
+from properties.world.canonical import KNOWN_MAX, Values, token, version
+from properties.world.state import (
+    JOB,
+    LAGGING,
+    Cache,
+    Carrying,
+    Reading,
+    State,
+)
+
+# How long a request may take effect; any number would do where time stands still.
+WRITE_S: Final = 5.0
+KEY: Final = Key(JOB.namespace, JOB.name)
+
+Plans = Callable[[mpijob.MPIJob, mpijob.Observed, mpijob.Plan], mpijob.Plan]
+Sees = Callable[[mpijob.MPIJob, mpijob.Observed], mpijob.Observed]
+Behind = Callable[[Memory, Mapping[Kind, Progress]], Iterator[Kind]]
+
+
+def _as_seen(_: mpijob.MPIJob, seen: mpijob.Observed) -> mpijob.Observed:
+    return seen
+
+
+def _as_planned(
+    _: mpijob.MPIJob, __: mpijob.Observed, plan: mpijob.Plan
+) -> mpijob.Plan:
+    return plan
+
+
+@frozen
+class Engine:
+    """What the operator is made of; as shipped, but for what is put in its place."""
+
+    sees: Sees = _as_seen
+    plans: Plans = _as_planned
+    behind: Behind = memories.behind
+    after: Callable[[Memory, Execution, float, float], Memory] = memories.after
+    lists_anew: bool = True  # A process that starts lists what is, not what was.
+    waits_for_lease: bool = True  # No request of an old process lands later (B8.8).
+    settings: mpijob.Settings = field(factory=mpijob.Settings)
+
+
+SHIPPED: Final = Engine()
+
+
+@frozen
+class Decided:
+    """What came of a look, with words in the place of versions."""
+
+    plan: mpijob.Plan
+    needs: frozenset[Live]
+    number: int
+    words: tuple[str, ...]  # The versions that the plan names.
+
+
+@frozen
+class Sights:
+    """What one look has before it: each object, and whence."""
+
+    job: Manifest
+    shown: tuple[Manifest, ...]
+    strangers: tuple[Manifest, ...] = ()
+    live: Mapping[Live, tuple[Manifest, ...]] = field(
+        factory=dict[Live, tuple[Manifest, ...]]
+    )
+
+    @property
+    def every(self) -> tuple[Manifest, ...]:
+        """All of them."""
+        read = (value for values in self.live.values() for value in values)
+        return (self.job, *self.shown, *self.strangers, *read)
+
+
+Outcome = tuple[object, Callable[[], State | None]]
+
+
+class Looks:
+    """Decides, and remembers what it decided on equal sights."""
+
+    def __init__(self, engine: Engine, values: Values) -> None:
+        self.engine, self.values = engine, values
+        self.world = mpijob.World(START, engine.settings)
+        self._decided: dict[tuple[int, ...], Decided] = {}
+        self._plans: dict[str, int] = {}
+
+    # --- Looking ------------------------------------------------------------------
+
+    def every(self, state: State) -> Iterator[tuple[tuple[int, ...], State]]:
+        """Yield each look that may be taken, by how much the caches were told first.
+
+        Of looks that come to the same the one is taken that was told the least: the
+        others are what may come of it later. A look that comes to nothing, or to a
+        write that is bound to be refused, leaves all as it was.
+        """
+        taken: list[tuple[tuple[int, ...], object]] = []
+        told = [[*self._told(state, number)] for number in range(len(LAGGING))]
+        for chosen in sorted(product(*told), key=_total):
+            caches = tuple(cache for _, cache in chosen)
+            outcome = self._look(state, caches)
+            if outcome is None:
+                continue
+            counts, (what, after) = tuple(count for count, _ in chosen), outcome
+            if any(what == w and all(map(int.__le__, c, counts)) for c, w in taken):
+                continue
+            taken.append((counts, what))
+            if (then := after()) is not None:
+                yield counts, then
+
+    def _told(self, state: State, number: int) -> Iterator[tuple[int, Cache]]:
+        """Yield how far a cache may be told for a look: as far as what we wrote."""
+        kind, whole = LAGGING[number], state.caches[number]
+        listed = float("inf") if state.listed else float("-inf")
+        for count in range(len(whole.line) + 1):
+            cache = whole.told(count)
+            progress = {kind: Progress(str(cache.revision), listed)}
+            if not any(self.engine.behind(state.memory, progress)):
+                yield count, cache
+
+    def whole(self, state: State) -> State | None:
+        """Return the look at everything there is, None where it changes nothing."""
+        told = [[*self._told(state, number)] for number in range(len(LAGGING))]
+        if not all(told):
+            return None
+        outcome = self._look(state, tuple(each[-1][1] for each in told))
+        return None if outcome is None else outcome[1]()
+
+    def _look(self, state: State, caches: tuple[Cache, ...]) -> Outcome | None:
+        """Return what comes of a look, and how to get there; None for nothing."""
+        value = caches[0].objects.get(JOB)
+        if value is None:
+            return None
+        job = self.values.job(value)
+        known = memories.caught_up(state.memory)
+        strangers, known = _strangers(state, job, known)
+        seen = Sights(value, tuple(_shown(state, caches)), strangers)
+        decided = self._decide(seen, known)
+        what: object
+        if decided.needs:
+            what = known, decided.needs, version(value)
+            reading = Reading(job, strangers, decided.needs, known)
+            after = partial(evolve, state, caches=caches, memory=known, deed=reading)
+            return what, after
+        if not decided.plan:
+            forgot = evolve(known, refusals=(), fruitless=0, pause=0.0)
+            if forgot == memories.caught_up(state.memory):
+                return None
+            return forgot, partial(evolve, state, caches=caches, memory=forgot)
+        what = known, decided.number, _named(decided, seen)
+
+        def begins() -> State | None:
+            return self._carrying(evolve(state, caches=caches), seen, decided, known)
+
+        return what, begins
+
+    def _carrying(
+        self, state: State, seen: Sights, decided: Decided, known: Memory
+    ) -> State | None:
+        """Return the state with a plan under way, None where it is bound to fail."""
+        versions = {token(value): str(version(value)) for value in seen.every}
+        plan = decided.plan
+        if decided.words:
+            plan = tuple(
+                tuple(_with_version(action, versions) for action in step)
+                for step in plan
+            )
+        if _is_vain(state, plan):
+            return None
+        job = self.values.job(seen.job)
+        job = evolve(job, resource_version=versions[token(seen.job)])
+        named = _named(decided, seen)
+        deed = Carrying(start(job, plan), known, decided.number, named)
+        return evolve(state, memory=known, deed=deed)
+
+    # --- Reading live -------------------------------------------------------------
+
+    def read(self, state: State, reading: Reading) -> State:
+        """Return what follows the next live read; the last one decides."""
+        done = {what for what, _ in reading.read}
+        what = min(reading.needs - done, key=str)
+        found = tuple(_live(state, what, reading.job))
+        reading = evolve(reading, read=(*reading.read, (what, found)))
+        if len(reading.read) < len(reading.needs):
+            return evolve(state, deed=reading)
+        value = state.caches[0].objects[JOB]
+        state = evolve(state, deed=None)
+        shown = tuple(_shown(state, state.caches))
+        seen = Sights(value, shown, reading.strangers, dict(reading.read))
+        decided = self._decide(seen, reading.known)
+        if not decided.plan:
+            return state
+        return self._carrying(state, seen, decided, reading.known) or state
+
+    # --- Deciding -----------------------------------------------------------------
+
+    def _decide(self, seen: Sights, known: Memory) -> Decided:
+        number = self.values.number
+        numbers = [number(seen.job), *sorted(map(number, seen.shown)), -1]
+        numbers += map(number, seen.strangers)
+        for what, found in seen.live.items():
+            numbers += (hash(what.value), *map(number, found))
+        numbers.append(hash(known.refusals))
+        key = tuple(numbers)
+        decided = self._decided.get(key)
+        if decided is None:
+            if len(self._decided) > KNOWN_MAX:
+                self._decided.clear()
+            decided = self._decided[key] = self._ask(seen, known)
+        return decided
+
+    def _ask(self, seen: Sights, known: Memory) -> Decided:
+        job, store = self.values.job(seen.job), Store()
+        for child in self._blind(seen.shown):
+            store.put(child)
+        bucket = store.bucket(KEY)
+        if seen.live:
+            live = {w: [*_seen(self._blind(vs))] for w, vs in seen.live.items()}
+            bucket = with_live(bucket, live, job)
+        found = sights(job, bucket, _seen(self._blind(seen.strangers)))
+        sight = evolve(observed(job, found), refusals=known.refusals)
+        sight = self.engine.sees(job, evolve(sight, live=frozenset(seen.live)))
+        answer = mpijob.reconcile(job, sight, self.world)
+        plan = mpijob.plan(job, sight, answer)
+        plan = self.engine.plans(job, sight, plan)
+        number = self._plans.setdefault(repr(plan), len(self._plans))
+        words = (_version_of(action) for step in plan for action in step)
+        named = tuple(dict.fromkeys(word for word in words if word))
+        return Decided(plan, answer.needs, number, named)
+
+    def _blind(self, values: Iterable[Manifest]) -> Iterator[Manifest]:
+        for value in values:
+            yield self.values.values[self.values.number(value)]
+
+
+def _named(decided: Decided, seen: Sights) -> tuple[int, ...]:
+    """Return the versions that a plan names."""
+    if not decided.words:
+        return ()
+    versions = {token(value): version(value) for value in seen.every}
+    return tuple(versions[word] for word in decided.words)
+
+
+def _version_of(action: mpijob.Action) -> str:
+    if isinstance(action, mpijob.Touch | mpijob.Delete | mpijob.WriteStatus):
+        return action.resource_version
+    return ""
+
+
+def _with_version(action: mpijob.Action, versions: Mapping[str, str]) -> mpijob.Action:
+    word = _version_of(action)
+    if isinstance(action, mpijob.Touch | mpijob.Delete | mpijob.WriteStatus) and word:
+        return action._replace(resource_version=versions[word])
+    return action
+
+
+def _total(chosen: tuple[tuple[int, Cache], ...]) -> int:
+    return sum(count for count, _ in chosen)
+
+
+def _shown(state: State, caches: tuple[Cache, ...]) -> Iterator[Manifest]:
+    """Yield what the caches show of the children, in an order of its own."""
+    for cache in caches[1:]:
+        yield from cache.objects.values()
+    for ref, value in state.world.objects.items():
+        if ref[:2] not in LAGGING:
+            yield value
+
+
+def _seen(values: Iterable[Manifest]) -> Iterator[Seen]:
+    for value in values:
+        sighting = sightings.sighting(value)
+        if sighting is not None:
+            yield Seen(sighting)
+
+
+def _strangers(
+    state: State, job: mpijob.MPIJob, known: Memory
+) -> tuple[tuple[Manifest, ...], Memory]:
+    """Read who has the names that were not free; forget those that are now."""
+    if not known.taken:
+        return (), known
+    found: list[Manifest] = []
+    taken = set(known.taken)
+    for ref in sorted(known.taken):
+        value = state.world.objects.get(ref)
+        if value is None:
+            taken.discard(ref)
+            continue
+        found.append(value)
+        labels = value["metadata"].get("labels") or {}
+        if job.uid in owner_uids(value) and labels.get(names.JOB_NAME_LABEL):
+            taken.discard(ref)
+    return tuple(found), evolve(known, taken=frozenset(taken))
+
+
+def _live(state: State, what: Live, job: mpijob.MPIJob) -> Iterator[Manifest]:
+    if what is Live.LAUNCHER:
+        ref = Ref("batch/v1", "Job", job.namespace, names.launcher(job))
+        if ref in state.world.objects:
+            yield state.world.objects[ref]
+        return
+    wanted = names.selector(job).items()
+    for _, pod in state.children("Pod"):
+        if wanted <= (pod["metadata"].get("labels") or {}).items():
+            yield pod
+
+
+def _is_vain(state: State, plan: mpijob.Plan) -> bool:
+    """Tell whether the first write of a plan is bound to be refused: it is stale."""
+    first, live = plan[0][0], state.job
+    if not isinstance(first, mpijob.WriteStatus) or not first.resource_version:
+        return False
+    return live is None or live["metadata"]["resourceVersion"] != first.resource_version

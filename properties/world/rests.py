@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be true where nothing more happens: the job has arrived (P28)."""
+
+from collections.abc import Iterator
+
+from mpijob import names
+from mpijob.job import CleanPodPolicy, MPIJob
+from mpijob.loose import Manifest, mapping, mappings
+from mpijob.names import Ref
+from mpijob.status import ConditionType, JobStatus
+from mpijob_operator.simulation.cluster import is_over, is_terminating
+from properties.world.state import State
+from properties.world.truth import generation_of
+
+# What is wrong; empty where nothing is; None where the check was not at stake.
+Finding = str | None
+Judged = tuple[str, Finding]
+
+
+def live_pods(state: State, job: MPIJob) -> tuple[list[Ref], list[Ref]]:
+    """Return the pods of the job that may hold a node: workers, launchers."""
+    workers, launchers = list[Ref](), list[Ref]()
+    launcher = names.launcher(job)
+    for ref, pod in state.children("Pod"):
+        if is_over(pod):
+            continue
+        for owner in mappings(pod["metadata"].get("ownerReferences")):
+            if owner.get("uid") == job.uid:
+                workers.append(ref)
+            elif owner.get("name") == launcher and is_of(pod, job):
+                launchers.append(ref)
+    return workers, launchers
+
+
+def is_of(pod: Manifest, job: MPIJob) -> bool:
+    """Tell whether a launcher pod is of this job and not of one before it."""
+    return generation_of(str(pod["metadata"]["uid"])) == generation_of(job.uid)
+
+
+def active(status: JobStatus) -> tuple[int, int]:
+    """Return the launchers and the workers that a status counts as active."""
+    pair = (status.launcher, status.worker)
+    launcher, worker = (0 if r is None else r.active for r in pair)
+    return launcher, worker
+
+
+def owners_of(value: Manifest) -> set[str]:
+    """Return the uids of the owners of an object."""
+    owners = mappings(value["metadata"].get("ownerReferences"))
+    return {str(owner.get("uid")) for owner in owners}
+
+
+def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
+    law = "P28 it arrives: "
+    if job is None:
+        left = [r.name for r in state.world.objects]
+        told = f"{', '.join(left)} is left of a job that is gone" if left else ""
+        yield law + "a deleted job leaves nothing", told
+        return
+    if job.terminating:
+        return
+    status, truth = job.status, state.truth
+    kept = "P15 a launcher that succeeded is a success"
+    if truth.result:
+        yield kept, f"it ended as {status.verdict}"
+    if truth.failures and not truth.meddled:
+        count = status.worker.failed if status.worker else 0
+        told = f"{truth.failures} workers failed, and status says {count}"
+        counted = count == truth.failures or status.verdict is not None
+        yield "B4.9 every failure of a worker is counted", "" if counted else told
+    if status.verdict is not None:
+        yield law + "a finished job is cleaned up", _not_clean(state, job)
+    elif job.run_policy.suspend:
+        yield law + "a suspended job holds nothing", _not_suspended(state, job)
+    else:
+        yield law + "a running job runs, whole and counted", _not_running(state, job)
+
+
+def _not_clean(state: State, job: MPIJob) -> str:
+    workers, launchers = live_pods(state, job)
+    policy = job.run_policy.clean_pod_policy
+    if launchers:
+        return "a launcher still runs"
+    if workers and policy is not CleanPodPolicy.NONE:
+        return "workers still run"
+    if policy is CleanPodPolicy.ALL and state.children("Pod"):
+        return "pods are left"
+    told = active(job.status)
+    real = (len(launchers), len(workers))
+    return "" if told == real else f"active says {told}, and there are {real}"
+
+
+def _not_suspended(state: State, job: MPIJob) -> str:
+    status = job.status
+    if not status.is_true(ConditionType.SUSPENDED):
+        return "no status says so"
+    if state.children("Pod") or state.children("Job"):
+        return "pods or a launcher Job are left"
+    if active(status) != (0, 0) or status.start_time is not None:
+        return f"active says {active(status)}, startTime {status.start_time}"
+    return ""
+
+
+def _not_running(state: State, job: MPIJob) -> str:
+    if job.status.is_true(ConditionType.BLOCKED):
+        taken = [r.name for r, v in state.world.objects.items() if not owners_of(v)]
+        return "" if len(taken) > 1 else "Blocked, and nothing is in its way"
+    workers, launchers = live_pods(state, job)
+    wanted = [names.worker(job, index) for index in range(job.workers)]
+    if sorted(ref.name for ref in workers) != wanted:
+        return f"workers {[ref.name for ref in workers]}, wanted {wanted}"
+    going = any(is_terminating(pod) for _, pod in state.children("Pod"))
+    if len(launchers) != 1 or going:
+        return f"{len(launchers)} launchers, or a pod that goes"
+    if not job.status.is_true(ConditionType.RUNNING):
+        return "Running is not True"
+    counted = active(job.status) == (1, job.workers)
+    hosts = mapping(_config_map(state).get("data")).get("discover_hosts.sh", "")
+    known = hosts.count("echo") == job.workers
+    told = f"active says {active(job.status)}, discover_hosts.sh {hosts!r}"
+    return "" if counted and known else told
+
+
+def _config_map(state: State) -> Manifest:
+    return next((value for _, value in state.children("ConfigMap")), {})

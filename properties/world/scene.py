@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is searched: a job, and what may come upon it. Small, and every bit of it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from mpijob.job import API_VERSION, KIND
+from mpijob.loose import Manifest
+from mpijob.names import Ref
+from mpijob_operator.simulation import users
+from mpijob_operator.simulation.cluster import Cluster
+from mpijob_operator.simulation.life import START
+from mpijob_operator.simulation.users import UserDeed
+from properties.world.state import JOB, Left, State, listed
+
+
+@frozen
+class Scene:
+    """A job, its cluster and its users."""
+
+    name: str
+    workers: int = 2
+    spec: Manifest = field(factory=dict[str, Any])
+    run_policy: Manifest = field(factory=dict[str, Any])
+    left: Left = field(factory=Left)
+    # What users may do, by what they are said to do.
+    deeds: Mapping[str, UserDeed] = field(factory=dict[str, UserDeed])
+    # How a pod may fail.
+    fails: frozenset[str] = frozenset(("worker", "launcher", "evicted"))
+    # Whether the Job controller may make a pod of a Job that has changed meanwhile.
+    job_controller_lags: bool = False
+    # Whether it begins when everything runs, and not when the job is created.
+    runs: bool = False
+    # Whether Service, ConfigMap and Secret are written one by one, like all else.
+    each_thing: bool = False
+
+    @property
+    def manifest(self) -> Manifest:
+        """The MPIJob as it is created."""
+        template = {"spec": {"containers": [{"name": "mpi", "image": "a"}]}}
+        launcher = {"template": template, "restartPolicy": "Never"}
+        roles: dict[str, Any] = {"Launcher": launcher}
+        if self.workers:
+            roles["Worker"] = {"replicas": self.workers, "template": template}
+        spec = {"mpiReplicaSpecs": roles, "runPolicy": self.run_policy, **self.spec}
+        metadata = {"name": JOB.name, "namespace": JOB.namespace}
+        base = {"apiVersion": API_VERSION, "kind": KIND}
+        return {**base, "metadata": metadata, "spec": spec}
+
+    def beginning(self) -> State:
+        """Return the moment at which the job was created."""
+        cluster = Cluster(START)
+        cluster.create(self.manifest)
+        world = cluster.snapshot()
+        return State(world, listed(world), left=self.left, made={JOB: 1})
+
+
+def _to_one(cluster: Cluster, job: Ref) -> str:
+    return users.scale(cluster, job, replicas=1)
+
+
+def _to_two(cluster: Cluster, job: Ref) -> str:
+    return users.scale(cluster, job, replicas=2)
+
+
+def _to_image(cluster: Cluster, job: Ref) -> str:
+    path = ("spec", "mpiReplicaSpecs", "Worker", "template", "spec", "containers")
+    return users.edit(cluster, job, path=(*path, 0, "image"), value="b")
+
+
+def _worker(cluster: Cluster, job: Ref) -> str:
+    return users.delete_worker(cluster, job, index=0)
+
+
+def _occupies(cluster: Cluster, job: Ref) -> str:
+    return users.occupy(cluster, job, kind="Pod", name=f"{job.name}-worker-0")
+
+
+def _again(cluster: Cluster, job: Ref) -> str:
+    """Make the job anew, once it is gone: the name is the same, the job is not."""
+    if job in cluster.objects:
+        return f"finds {job.name} still there"
+    cluster.create(Scene("again").manifest)
+    return f"makes {job.name} anew"
+
+
+SUSPENDS: Final[Mapping[str, UserDeed]] = {
+    "suspends the job": users.suspend,
+    "resumes the job": users.resume,
+}
+SCALES: Final[Mapping[str, UserDeed]] = {
+    "asks for one worker": _to_one,
+    "asks for two workers": _to_two,
+}
+EDITS: Final[Mapping[str, UserDeed]] = {"changes the image": _to_image}
+DELETES: Final[Mapping[str, UserDeed]] = {
+    "deletes the job": users.delete,
+    "makes the job anew": _again,
+}
+MEDDLES: Final[Mapping[str, UserDeed]] = {
+    "deletes worker 0": _worker,
+    "deletes the launcher Job": users.delete_launcher,
+}
+DELETES_LAUNCHER: Final[Mapping[str, UserDeed]] = {
+    "deletes the launcher Job": users.delete_launcher,
+    "suspends the job": users.suspend,
+}
+OCCUPIES: Final[Mapping[str, UserDeed]] = {
+    "deletes worker 0": _worker,
+    "makes a pod of that name": _occupies,
+}
+QUEUES: Final[Mapping[str, UserDeed]] = {
+    "suspends the launcher Job": users.suspend_launcher,
+}

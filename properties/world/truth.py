@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is true in a cluster, whoever saw it: for the checks, never for the operator."""
+
+from attrs import evolve
+
+import mpijob
+from mpijob.loose import Manifest
+from mpijob.names import Ref
+from mpijob.status import JobStatus
+from mpijob_operator.executor import Call
+from mpijob_operator.simulation.cluster import is_terminating, owner_uids
+from properties.world.state import State, Truth
+
+
+def vouches(live: Manifest | None, decided: mpijob.MPIJob) -> bool:
+    """Tell whether the job was what was decided on when a guard held (B8.2)."""
+    if live is None:
+        return False
+    job = mpijob.decode(live)
+    return (
+        job.uid == decided.uid
+        and job.generation == decided.generation
+        and not job.terminating
+        and job.status.verdict is None
+    )
+
+
+def told_of(truth: Truth, call: Call, before: State, after: State) -> Truth:
+    """Return what is true after a write of the operator took effect."""
+    if not isinstance(call.action, mpijob.WriteStatus):
+        return truth
+    old, new = _status(before), _status(after)
+    if new is None or old is None:
+        return truth
+    if new.start_time is not None and old.start_time is None:
+        truth = evolve(truth, failures=0, won=False)
+    return evolve(truth, result=False) if new.verdict is not None else truth
+
+
+def _status(state: State) -> JobStatus | None:
+    return None if state.job is None else mpijob.decode(state.job).status
+
+
+def meddled(after: State, before: State) -> Truth:
+    """Return what is true after a user's deed: what a user deletes is the user's."""
+    uid = uid_of(before.job)
+    if uid != uid_of(after.job):
+        return Truth()
+    gone = uid_of(_launcher(before)) != uid_of(_launcher(after))
+    going = _launcher(after)
+    if gone or (going is not None and is_terminating(going)):
+        return evolve(after.truth, result=False, meddled=True)
+    return evolve(after.truth, meddled=True)
+
+
+def pod_of_job(ref: Ref) -> Ref:
+    """Return where a pod of a Job would be, but for what chance adds to its name."""
+    return ref._replace(api_version="v1", kind="Pod")
+
+
+def generation_of(uid: str) -> int:
+    """Return for which MPIJob of the name an object was made."""
+    return int(uid[:8], 16) >> 12
+
+
+def uid_of(value: Manifest | None) -> str:
+    return "" if value is None else str(value["metadata"]["uid"])
+
+
+def _launcher(state: State) -> Manifest | None:
+    return next((job for _, job in state.children("Job")), None)
+
+
+def counts(state: State, ref: Ref) -> bool:
+    """Tell whether a launcher pod is of this job, and nobody asked its Job to go."""
+    job, launcher = state.job, _launcher(state)
+    if job is None or launcher is None or is_terminating(launcher):
+        return False
+    mine = uid_of(job) in owner_uids(launcher)
+    theirs = uid_of(launcher) in owner_uids(state.world.objects[ref])
+    return mine and theirs and _verdict(state) is None
+
+
+def _verdict(state: State) -> object:
+    status = _status(state)
+    return None if status is None else status.verdict
