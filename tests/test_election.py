@@ -298,6 +298,7 @@ def test_a_leader_whose_lease_was_deleted_makes_it_anew() -> None:
         await asyncio.sleep(RETRY_S)
         assert election.leads()
         assert stage.leases.holder == "one"
+        assert stage.leases.spec["leaseTransitions"] == 0
         assert not standing.done()
 
     run(story)
@@ -314,6 +315,39 @@ def test_a_lease_that_somebody_annotated_is_renewed() -> None:
         assert stage.sent[2:] == [(2.0, "PUT"), (2.0, "GET"), (2.0, "PUT")]
         assert stage.leases.lease["metadata"]["annotations"] == {"who": "was here"}
         assert election.leads()
+
+    run(story)
+
+
+def test_who_wrote_what_is_not_sent_back() -> None:
+    async def story(stage: Stage) -> None:
+        bodies: list[Any] = []
+
+        def noted(request: Request) -> None:
+            bodies.append(request.body)
+
+        another_leads(stage, holderIdentity="")
+        assert stage.leases.lease is not None
+        stage.leases.lease["metadata"]["managedFields"] = [{"manager": "test"}]
+        stage.trouble = noted
+        await within(0.1, candidate(stage))
+        assert "managedFields" not in bodies[-1]["metadata"]
+
+    run(story)
+
+
+def test_a_write_whose_version_is_not_told_is_followed_by_a_look() -> None:
+    async def story(stage: Stage) -> None:
+        def silent(request: Request) -> Trouble:
+            if request.verb is Verb.GET:
+                return None
+            return said(Answer(stage.leases.answer(request).code))
+
+        stage.trouble = silent
+        election = candidate(stage)
+        await within(RETRY_S + 0.1, election)
+        assert election.leads()
+        assert stage.sent[2:] == [(2.0, "GET"), (2.0, "PUT")]
 
     run(story)
 

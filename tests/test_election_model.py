@@ -191,8 +191,14 @@ class AnyElection(RuleBasedStateMachine):
 
     @rule()
     def somebody_deletes_the_lease(self) -> None:
-        """Where each knows of one: who does not may take what is not there."""
-        if all(elector.known.lease for elector in self.electors):
+        """Where each knows of one: who does not may take what is not there.
+
+        And not while one is being created: nothing can guard a create.
+        """
+        waiting = (elector.waits for elector in self.electors)
+        under_way = [s for s in (*self.astray, *waiting) if s and not s.answer]
+        creates = any(sent.request.verb is Verb.CREATE for sent in under_way)
+        if not creates and all(elector.known.lease for elector in self.electors):
             self.leases.lease = None
 
     @invariant()
