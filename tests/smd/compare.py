@@ -9,24 +9,25 @@ Go.
 import argparse
 import collections
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from random import Random
 from typing import IO, Any, Final
 
 from attrs import field, frozen, mutable
 
-from mpijob_operator.simulation import fields
 from mpijob_operator.simulation.typed import Types
+from tests.smd.model import Model, Said
 from tests.smd.openapi import models
 from tests.smd.stories import META_MENU, Draw, Kind, Teller, Write
 from tests.smd.table import table_of
-from tests.smd.toy import API_VERSION, MODELS
+from tests.smd.toy import MODELS, toy
 
 Json = Any
 
@@ -76,93 +77,12 @@ MENUS: Final[dict[tuple[str, str], Json]] = {
 
 def kinds() -> list[Kind]:
     """Return the kinds that stories are about, those of the most corners first."""
-    types = Types(table_of({**models(), **MODELS}))
-    toy = Kind(API_VERSION, "Toy", types.of(API_VERSION, "Toy"))
+    types = Types(table_of(models()))
     others = [
         Kind(version, name, types.of(version, name), {"metadata": META_MENU, **menu})
         for (version, name), menu in MENUS.items()
     ]
-    return [toy, *others]
-
-
-@frozen
-class Said:
-    """What either of the two says after a write, spelled alike."""
-
-    object: Json
-    owned: dict[str, Json]
-    conflicts: tuple[str, ...]
-    refused: bool
-
-    @classmethod
-    def of(
-        cls, value: Json, managed: list[Json], causes: list[Json], *, refused: bool
-    ) -> "Said":
-        owned = {
-            f"{m['manager']} {m['operation']} {m.get('subresource', '')}": m["fieldsV1"]
-            for m in managed
-        }
-        words = sorted(f"{c['field']}: {c['message']}" for c in causes)
-        return cls(value, owned, tuple(words), refused)
-
-    def differs(self, other: "Said") -> Iterator[str]:
-        for name in ("object", "owned", "conflicts", "refused"):
-            mine, its = getattr(self, name), getattr(other, name)
-            if mine != its:
-                yield f"{name}: the model says\n  {mine}\nKubernetes says\n  {its}"
-
-
-@mutable
-class Model:
-    """The object of a story, as the in-memory cluster has it."""
-
-    kind: Kind
-    live: Json = field(factory=dict[str, Json])
-    owners: fields.Owners = field(factory=dict[fields.Owner, fields.Fields])
-
-    def write(self, write: Write) -> Said:
-        match write.verb:
-            case "clear":
-                self.owners = {}
-                return self._said()
-            case "update":
-                return self._update(write)
-            case _:
-                return self._apply(write)
-
-    def _update(self, write: Write) -> Said:
-        owner = fields.Owner(fields.UPDATE, write.manager, write.subresource)
-        if self.live:
-            self.owners = fields.written(
-                self.live, write.object, self.owners, owner, self.kind.type
-            )
-        else:
-            self.owners = fields.created(write.object, owner, self.kind.type)
-        self._keep(write.object)
-        return self._said()
-
-    def _apply(self, write: Write) -> Said:
-        owner = fields.Owner(fields.APPLY, write.manager, write.subresource)
-        force = write.verb == "force"
-        config = fields.Configuration(write.object, owner, force)
-        outcome = fields.applied(self.live, self.owners, config, self.kind.type)
-        if outcome.conflicts or outcome.mistakes:
-            return self._said(outcome.conflicts, refused=True)
-        self.owners = outcome.owners
-        self._keep(outcome.value)
-        return self._said()
-
-    def _keep(self, value: Json) -> None:
-        self.live = {**value, "metadata": {**value["metadata"], "uid": "u"}}
-
-    def _said(
-        self, conflicts: tuple[fields.Conflict, ...] = (), *, refused: bool = False
-    ) -> Said:
-        version = self.kind.api_version
-        managed = fields.managed_fields(self.owners, version)
-        causes = [conflict.cause(version) for conflict in conflicts]
-        live = self.live or self.kind.identity
-        return Said.of(live, managed, causes, refused=refused)
+    return [toy(), *others]
 
 
 def judged(answer: Json) -> Said:
@@ -195,7 +115,7 @@ class Judge:
 
 
 @contextlib.contextmanager
-def judge() -> Iterator[Judge]:
+def judge() -> Generator[Judge]:
     """Build and start Kubernetes's code, and stop it in the end."""
     with tempfile.TemporaryDirectory() as folder:
         program, known = Path(folder) / "smd", Path(folder) / "models.json"
@@ -270,12 +190,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sequences", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", action="store_true", help="stop at a difference")
     asked = parser.parse_args()
     tally = Tally()
     with judge() as its:
         start = time.perf_counter()
         seeds = range(asked.seed, asked.seed + asked.sequences)
-        found = list(run(its, seeds, tally))
+        differences = run(its, seeds, tally)
+        found = list(itertools.islice(differences, 1 if asked.first else None))
         seconds = time.perf_counter() - start
     lines = [
         f"{tally.stories} stories in {seconds:.0f} s, {tally.stories / seconds:.0f}/s",

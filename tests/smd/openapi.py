@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import mpijob_crd
 from mpijob.job import API_VERSION, KIND
+from mpijob.loose import mapping, sequence, text
 
 Models = dict[str, Any]
 """Schemas by name."""
@@ -88,17 +89,10 @@ def _documents() -> Path:
 
 
 def _references(node: object) -> Iterator[str]:
-    match node:
-        case dict():
-            for key, value in node.items():  # pyright: ignore[reportUnknownVariableType] - JSON.
-                if key == "$ref" and isinstance(value, str):
-                    yield value.removeprefix(REFERENCE)
-                yield from _references(value)
-        case list():
-            for item in node:  # pyright: ignore[reportUnknownVariableType] - JSON.
-                yield from _references(item)
-        case _:
-            return
+    if reference := text(node, "$ref"):
+        yield reference.removeprefix(REFERENCE)
+    for inner in (*mapping(node).values(), *sequence(node)):
+        yield from _references(inner)
 
 
 def _needed(models: Models, roots: tuple[str, ...]) -> Models:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attrs import field, frozen, mutable
 
+from mpijob.loose import mapping
 from mpijob_operator.simulation.typed import ListType, MapType, Type, Unkeyed
 
 Json = Any
@@ -48,20 +49,25 @@ META_MENU: Final[Menu] = {
 }
 
 
+def _are(kind: type, *values: Json) -> bool:
+    return all(isinstance(value, kind) for value in values)
+
+
 @mutable
 class Draw:
     """Random values of a type, and values that differ a little from another."""
 
     random: Random
+    corners: bool = True  # Nulls, what is empty, and values of another shape.
 
     def chance(self, odds: float) -> bool:
         return self.random.random() < odds
 
     def value(self, type_: Type, menu: Menu | None) -> Json:
-        if self.chance(0.03):
+        if self.corners and self.chance(0.03):
             return None
         shapes = [s for s in (type_.map, type_.list, type_.scalar) if s]
-        match shape := self.random.choice(shapes):
+        match shape := self.random.choice(shapes) if self.corners else shapes[-1]:
             case MapType():
                 return self._map(shape, menu)
             case ListType():
@@ -84,7 +90,7 @@ class Draw:
         fields = [key for key in shape.fields if menu is None or key in menu]
         free = KEYS if shape.element or shape.is_open else ()
         names = [*fields, *free]
-        if not names or self.chance(0.05):
+        if not names or (self.corners and self.chance(0.05)):
             return {}
         count = min(len(names), self.random.choice((1, 2, 2, 3)))
         return {
@@ -122,13 +128,11 @@ class Draw:
         if roll < 0.2:
             return other
         shape = type_.shape(value)
-        match value, other, shape:
-            case dict(), dict(), MapType():
-                return self._near_map(value, other, shape, twice=twice)
-            case list(), list(), ListType():
-                return self._near_list(value, other, shape, twice=twice)
-            case _:
-                return other if roll < 0.5 else value
+        if isinstance(shape, MapType) and _are(dict, value, other):
+            return self._near_map(value, other, shape, twice=twice)
+        if isinstance(shape, ListType) and _are(list, value, other):
+            return self._near_list(value, other, shape, twice=twice)
+        return other if roll < 0.5 else value
 
     def _near_map(
         self, value: Json, other: Json, shape: MapType, *, twice: bool
@@ -206,9 +210,9 @@ class Teller:
         if roll < 0.05 and live:
             return Write("clear", manager)
         if roll < 0.35:
-            return Write("update", manager, subresource, self._updated(live))
+            return Write("update", manager, subresource, self.updated(live))
         verb = "force" if roll < 0.7 else "apply"
-        return Write(verb, manager, subresource, self._applied(manager, live))
+        return Write(verb, manager, subresource, self.applied(manager, live))
 
     def _fresh(self) -> Json:
         menu = self.kind.menu
@@ -216,7 +220,7 @@ class Teller:
         found = self.draw.value(self.kind.type, root if menu is None else menu)
         return found or {}
 
-    def _applied(self, manager: str, live: Json) -> Json:
+    def applied(self, manager: str, live: Json) -> Json:
         base = self.last.get(manager, {})
         fresh = live if self.draw.chance(0.2) else self._fresh()
         config = base
@@ -229,7 +233,7 @@ class Teller:
             self.last[manager] = config
         return config
 
-    def _updated(self, live: Json) -> Json:
+    def updated(self, live: Json) -> Json:
         after = live
         if not self.draw.chance(0.05):
             after = self.draw.near(live, self._fresh(), self.kind.type, twice=True)
@@ -240,11 +244,10 @@ class Teller:
 
     def _identified(self, value: Json) -> dict[str, Json]:
         """Return a value that says which object it is, and nothing of the server's."""
-        metadata = value.get("metadata") or {}
+        metadata: Json = value.get("metadata") or {}
         known = {key: metadata[key] for key in META_MENU if key in metadata}
         return {**value, **self.kind.identity, "metadata": {**known, "name": "x"}}
 
     def _mistaken(self, config: Json) -> Json:
-        spec = config.get("spec")
-        wrong = {**(spec if isinstance(spec, dict) else {}), "unheardOf": 1}
+        wrong = {**mapping(config.get("spec")), "unheardOf": 1}
         return self.draw.random.choice(({**config, "spec": wrong}, {**config, "x": 1}))

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mpijob.loose import mappings, text
 from mpijob_operator.simulation.typed import TABLE
 from tests.smd.openapi import GROUP_VERSION_KIND, REFERENCE, models, version
 
@@ -35,9 +36,8 @@ def short(name: str) -> str:
 
 def type_of(schema: Json, known: Mapping[str, Json], *, is_open: bool = False) -> Any:  # noqa: ANN401 - The table's JSON.
     """Return a schema as the table has it: a word, a name, or its shapes."""
-    alone = schema.get("allOf", [{}])[0] if len(schema.get("allOf", ())) == 1 else {}
-    if reference := schema.get("$ref") or alone.get("$ref"):
-        return _named(reference.removeprefix(REFERENCE), schema, known)
+    if name := _referred(schema):
+        return _named(name, schema, known)
     is_open = is_open or schema.get("x-kubernetes-preserve-unknown-fields") is True
     match schema.get("type"):
         case None:
@@ -51,6 +51,13 @@ def type_of(schema: Json, known: Mapping[str, Json], *, is_open: bool = False) -
             return "string" if schema.get("format", "byte") == "byte" else "any"
         case scalar:
             return SCALARS[scalar]
+
+
+def _referred(schema: Json) -> str:
+    """Return the name of the schema that stands here; empty if none does."""
+    alone = mappings(schema.get("allOf"))
+    found = text(schema, "$ref") or (text(alone[0], "$ref") if len(alone) == 1 else "")
+    return found.removeprefix(REFERENCE)
 
 
 def _named(name: str, site: Json, known: Mapping[str, Json]) -> Any:  # noqa: ANN401 - The table's JSON.
@@ -67,8 +74,8 @@ def _atomic(schema: Json) -> Json:
 
 
 def _map(schema: Json, known: Mapping[str, Json], *, is_open: bool = False) -> Json:
-    fields = schema.get("properties", {})
-    others = schema.get("additionalProperties")
+    fields: Json = schema.get("properties", {})
+    others: Json | bool | None = schema.get("additionalProperties")
     found: Json = _atomic(schema)
     if fields:
         found["fields"] = {k: type_of(v, known) for k, v in sorted(fields.items())}
@@ -110,9 +117,8 @@ def _keys(schema: Json) -> tuple[str, ...] | None:
 
 
 def _defaults(items: Json, keys: tuple[str, ...], known: Mapping[str, Json]) -> Json:
-    reference = items.get("$ref") or items.get("allOf", [{}])[0].get("$ref")
-    entry = known[reference.removeprefix(REFERENCE)] if reference else items
-    fields = entry["properties"]
+    name = _referred(items)
+    fields: Json = (known[name] if name else items)["properties"]
     return {key: fields[key]["default"] for key in keys if "default" in fields[key]}
 
 
@@ -139,10 +145,10 @@ def text_of(table: Json) -> str:
     return f'{{"kubernetes": {known},\n"kinds": {kinds},\n"types": {{\n{types}\n}}}}\n'
 
 
-def text() -> str:
+def wanted() -> str:
     """Return what the table should be."""
     return text_of({"kubernetes": version(), **table_of(models())})
 
 
 if __name__ == "__main__":
-    TABLE.write_text(text(), "utf-8")
+    TABLE.write_text(wanted(), "utf-8")

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kind that has every way to merge at once, small enough for writes to collide."""
 
+import functools
+import json
 from typing import Any, Final
 
+from mpijob_operator.simulation.typed import TABLE, Types
 from tests.smd.openapi import REFERENCE, Models, custom
+from tests.smd.stories import Kind
+from tests.smd.table import table_of
 
 API_VERSION: Final = "smd.test/v1"
 
@@ -97,3 +102,11 @@ MODELS: Final[Models] = {
     "Pair": PAIR,
     "Toy": custom(API_VERSION, "Toy", {"spec": SPEC, "status": STATUS}),
 }
+
+
+@functools.cache
+def toy() -> Kind:
+    """Return the kind; its metadata is of the table that ships."""
+    table, ours = json.loads(TABLE.read_bytes()), table_of(MODELS)
+    types = Types({"kinds": ours["kinds"], "types": table["types"] | ours["types"]})
+    return Kind(API_VERSION, "Toy", types.of(API_VERSION, "Toy"))

@@ -211,13 +211,11 @@ class Cluster:
         known = self.owners.get(ref)
         if known is None:
             return after
-        said = after["metadata"].get("managedFields")
+        said: object = after["metadata"].get("managedFields")
         # To say that nobody owns anything is how a client starts anew.
-        owners = (
-            {}
-            if said == []
-            else fields.written(before, after, known, owner, _type(ref))
-        )
+        owners = fields.NOBODY
+        if said != []:
+            owners = fields.written(before, after, known, owner, _type(ref))
         same = owners is known and said is before["metadata"]["managedFields"]
         return after if same else self._owned(ref, after, owners)
 

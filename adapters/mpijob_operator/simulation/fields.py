@@ -118,9 +118,11 @@ def applied(
     first = Owner(UPDATE, BEFORE_FIRST_APPLY, config.owner.subresource)
     held = owners or created(live, first, type_)
     try:
-        return _applied(live, held, config, type_)
+        outcome = _applied(live, held, config, type_)
     except Unkeyed as error:
         return Outcome(live, owners, mistakes=(str(error),))
+    conflicts = outcome.conflicts
+    return Outcome(live, owners, conflicts) if conflicts else outcome
 
 
 def _applied(
@@ -135,7 +137,7 @@ def _applied(
     others = {who: what for who, what in owners.items() if who != owner}
     conflicts = tuple(_conflicts(others, changes))
     if conflicts and not config.force:
-        return Outcome(live, owners, conflicts=conflicts)
+        return Outcome(live, owners, conflicts)
     left = {who: _less(what, changes) for who, what in others.items()}
     return Outcome(after, _somebodys({**left, owner: asked - IDENTITY}))
 
