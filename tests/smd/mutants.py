@@ -210,10 +210,10 @@ MUTANTS: Final = (
         "case MapType(atomic=False) if _map(applied):",
     ),
     Mutant(
-        "a key that is left out is no key, default or not",
+        "a key that is left out is empty, whatever its default",
         "typed",
-        "if key in given or key in self.defaults",
-        "if key in given",
+        "given.get(key, self.defaults.get(key))",
+        'given.get(key, "")',
     ),
     Mutant(
         "the whole is not added with its parts",

@@ -17,11 +17,11 @@ NUMBER: Final = {"type": "integer"}
 FLAG: Final = {"type": "boolean"}
 
 
-def of(properties: Models, **more: Any) -> Models:  # noqa: ANN401 - A schema's words.
+def of(properties: Models, **more: Any) -> Models:  # noqa: ANN401 - JSON.
     return {"type": "object", "properties": properties, **more}
 
 
-def map_of(element: Models, **more: Any) -> Models:  # noqa: ANN401 - The same.
+def map_of(element: Models, **more: Any) -> Models:  # noqa: ANN401 - JSON.
     return {"type": "object", "additionalProperties": element, **more}
 
 

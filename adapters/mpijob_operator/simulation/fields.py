@@ -116,8 +116,8 @@ def applied(
     if mistakes := tuple(merging.mistakes(config.value, type_)):
         return Outcome(live, owners, mistakes=mistakes)
     first = Owner(UPDATE, BEFORE_FIRST_APPLY, config.owner.subresource)
-    held = owners or created(live, first, type_)
     try:
+        held = owners or created(live, first, type_)
         outcome = _applied(live, held, config, type_)
     except Unkeyed as error:
         return Outcome(live, owners, mistakes=(str(error),))
@@ -148,7 +148,10 @@ def written(
     """Return who owns what after a write that applied nothing."""
     if not owners:
         return owners
-    changes = merging.changes(before, after, type_)
+    try:
+        changes = merging.changes(before, after, type_)
+    except Unkeyed:  # No write is refused for that: it takes nothing.
+        return owners
     gained = (changes.modified | changes.added) - IDENTITY
     if not gained and not changes.removed:
         return owners
