@@ -83,8 +83,24 @@ def test_only_a_leader_gives_the_lease_back() -> None:
         election = candidate(stage)
         standing = await within(0.1, election)
         await cut_off(standing)
+        sent = len(stage.sent)
         assert not await election.release()
-        assert stage.leases.holder == "another"
+        assert len(stage.sent) == sent
+
+    run(story)
+
+
+def test_what_was_deleted_is_not_given_back() -> None:
+    async def story(stage: Stage) -> None:
+        election = candidate(stage)
+        standing = await within(0.1, election)
+        stage.trouble = lambda _: silence()
+        await asyncio.sleep(RETRY_S)
+        await cut_off(standing)
+        stage.leases.lease, stage.trouble = None, lambda _: None
+        sent = len(stage.sent)
+        assert not await election.release()
+        assert [verb for _, verb in stage.sent[sent:]] == ["GET"]
 
     run(story)
 

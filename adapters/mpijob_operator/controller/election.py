@@ -310,7 +310,7 @@ class Election:
                     request = self._known.release(self._wall())
                     if request is None or not await self._goes_on(request):
                         break
-        return self._known.current and not self.holder
+        return not self.holder
 
     async def _attempt(self, within_s: float) -> None:
         """Take the lease, or hold it, if that is possible."""
