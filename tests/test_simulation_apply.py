@@ -9,7 +9,13 @@ from attrs import evolve
 from mpijob_operator.requests import NEVER
 from mpijob_operator.simulation import fields, merging
 from mpijob_operator.simulation.cluster import SOMEBODY
-from mpijob_operator.simulation.typed import ANYTHING, ListType, MapType, Type
+from mpijob_operator.simulation.typed import (
+    ANYTHING,
+    ListType,
+    MapType,
+    Type,
+    mistakes_of,
+)
 from tests.builders import cases
 from tests.in_memory import (
     GROUP,
@@ -235,7 +241,7 @@ def test_a_value_of_another_shape_is_modified_and_its_fields_are_added() -> None
     },
 )
 def test_what_may_not_be_applied_is_told(value: Any, type_: Type, words: str) -> None:  # noqa: ANN401 - JSON.
-    assert list(merging.mistakes(value, type_)) == [words]
+    assert mistakes_of(value, type_) == [words]
 
 
 def test_a_prune_that_takes_the_key_of_an_entry_takes_the_entry() -> None:

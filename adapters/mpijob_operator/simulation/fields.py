@@ -15,7 +15,7 @@ from attrs import frozen
 
 from mpijob.loose import Manifest
 from mpijob_operator.simulation import merging
-from mpijob_operator.simulation.typed import Steps, Type, Unkeyed, text_of
+from mpijob_operator.simulation.typed import Steps, Type, Unkeyed, mistakes_of, text_of
 
 Fields = frozenset[Steps]
 
@@ -113,8 +113,11 @@ def applied(
 
     Refused, it changes nothing.
     """
-    if mistakes := tuple(merging.mistakes(config.value, type_)):
+    if mistakes := tuple(mistakes_of(config.value, type_)):
         return Outcome(live, owners, mistakes=mistakes)
+    if not live:
+        asked = merging.fields_of(config.value, type_) - IDENTITY
+        return Outcome(config.value, _somebodys({config.owner: asked}))
     first = Owner(UPDATE, BEFORE_FIRST_APPLY, config.owner.subresource)
     try:
         held = owners or created(live, first, type_)

@@ -18,12 +18,10 @@ from mpijob_operator.simulation.typed import (
     ABSENT,
     ListType,
     MapType,
-    Scalar,
     Shape,
     Steps,
     Type,
     Unkeyed,
-    text_of,
 )
 
 Json = Any
@@ -34,69 +32,11 @@ _NO_LIST: Final[list[Json]] = []
 
 
 def _map(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else _NO_MAP  # pyright: ignore[reportUnknownVariableType] - JSON.
+    return value if isinstance(value, (dict, Mapping)) else _NO_MAP  # pyright: ignore[reportUnknownVariableType] - JSON.
 
 
 def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else _NO_LIST  # pyright: ignore[reportUnknownVariableType] - JSON.
-
-
-# --- What forbids to apply a value --------------------------------------------
-
-
-def mistakes(value: Json, type_: Type, at: Steps = ()) -> Iterator[str]:
-    """Yield what forbids to apply a value: what has no such type, or is there twice."""
-    match shape := type_.shape(value):
-        case MapType():
-            yield from _mistakes_of_map(value, shape, at)
-        case ListType():
-            yield from _mistakes_of_list(value, shape, at)
-        case _:
-            if not _is_scalar(value, shape):
-                yield f"{text_of(at)}: {value!r} is no {shape}"
-
-
-def _is_scalar(value: Json, scalar: Scalar) -> bool:
-    if value is None:
-        return True
-    match scalar:
-        case "string":
-            return isinstance(value, str)
-        case "boolean":
-            return isinstance(value, bool)
-        case "number":
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
-        case _:
-            return not isinstance(value, (Mapping, list))
-
-
-def _mistakes_of_map(value: Json, shape: MapType, at: Steps) -> Iterator[str]:
-    if value is not None and not isinstance(value, Mapping):
-        yield f"{text_of(at)}: {value!r} is no object"
-    for key, inner in _map(value).items():
-        type_, under = shape.declared(key), (*at, f"f:{key}")
-        if type_ is None:
-            yield f"{text_of(under)}: field not declared in schema"
-        else:
-            yield from mistakes(inner, type_, under)
-
-
-def _mistakes_of_list(value: Json, shape: ListType, at: Steps) -> Iterator[str]:
-    if value is not None and not isinstance(value, list):
-        yield f"{text_of(at)}: {value!r} is no list"
-    known: set[str] = set()
-    for entry in _list(value):
-        under = at
-        if not shape.atomic:
-            try:
-                under = (*at, shape.step(entry))
-            except Unkeyed as error:
-                yield f"{text_of(at)}: {error}"
-                return
-            if under[-1] in known:
-                yield f"{text_of(under)}: duplicate entries for key"
-            known.add(under[-1])
-        yield from mistakes(entry, shape.element, under)
 
 
 # --- The fields of a value ----------------------------------------------------
@@ -104,24 +44,26 @@ def _mistakes_of_list(value: Json, shape: ListType, at: Steps) -> Iterator[str]:
 
 def fields_of(value: Json, type_: Type) -> frozenset[Steps]:
     """Return the fields that a value speaks of."""
-    return frozenset(_fields(value, type_, ()))
+    found: set[Steps] = set()
+    _add_fields(value, type_, (), found)
+    return frozenset(found)
 
 
-def _fields(value: Json, type_: Type, at: Steps) -> Iterator[Steps]:
+def _add_fields(value: Json, type_: Type, at: Steps, found: set[Steps]) -> None:
     match shape := type_.shape(value):
         case MapType(atomic=False):
             for key, inner in _map(value).items():
                 under = (*at, f"f:{key}")
-                yield from _fields(inner, shape.of(key), under)
+                _add_fields(inner, shape.of(key), under, found)
                 if inner is None or inner == {} or key not in shape.fields:
-                    yield under
+                    found.add(under)
         case ListType(atomic=False):
             for step, entries in _by_step(value, _any_step(shape)).items():
                 if len(entries) == 1:
-                    yield from _fields(entries[0], shape.element, (*at, step))
-                yield (*at, step)
+                    _add_fields(entries[0], shape.element, (*at, step), found)
+                found.add((*at, step))
         case _:
-            yield at
+            found.add(at)
 
 
 def _by_step(value: Json, step_to: Callable[[Json], str]) -> dict[str, list[Json]]:

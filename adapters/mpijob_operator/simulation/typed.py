@@ -15,12 +15,13 @@ import enum
 import functools
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
-from mpijob.loose import NOTHING, mapping
+from mpijob.loose import NOTHING, mapping, sequence
 
 TABLE: Final = Path(__file__).with_name("types.json")
 
@@ -78,7 +79,7 @@ class ListType:
         if not self.keys:
             if entry is None or isinstance(entry, (dict, list)):
                 raise Unkeyed("an entry of a set must be a scalar")
-            return f"v:{json.dumps(entry, ensure_ascii=False)}"
+            return f"v:{_text(entry)}"
         given = mapping(entry)
         known = {
             key: given.get(key, self.defaults.get(key))
@@ -91,7 +92,15 @@ class ListType:
 
 
 def _compact(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    """Return an object of scalars as JSON, sooner than `json` does."""
+    pairs = (f"{_text(key)}:{_text(value[key])}" for key in sorted(value))
+    return f"{{{','.join(pairs)}}}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return encode_basestring(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 @frozen(eq=False)
@@ -120,6 +129,11 @@ Shape = MapType | ListType | Scalar
 """What a type is for one value."""
 
 
+def _only_shape(type_: "Type") -> Shape | None:
+    shapes = [shape for shape in (type_.map, type_.scalar, type_.list) if shape]
+    return shapes[0] if len(shapes) == 1 else None
+
+
 @frozen(eq=False)
 class Type:
     """The shapes that a value may have; no scalar if that is empty."""
@@ -127,9 +141,15 @@ class Type:
     scalar: Scalar = ""
     list: ListType | None = None
     map: MapType | None = None
+    # Most types have one shape: kept, for it is asked for again and again.
+    only: Shape | None = field(
+        init=False, default=Factory(_only_shape, takes_self=True)
+    )
 
     def shape(self, value: object) -> Shape:
         """Return what the type is for a value; null takes any, and maps come first."""
+        if self.only is not None:
+            return self.only
         found: Shape | None = None
         if isinstance(value, Mapping):
             found = self.map
@@ -206,3 +226,70 @@ class Types:
 def known_types() -> Types:
     """Return the types of the table that ships."""
     return Types(json.loads(TABLE.read_bytes()))
+
+
+def mistakes_of(value: object, type_: Type) -> list[str]:
+    """Return what forbids to apply a value: not of its type, or there twice."""
+    found: list[str] = []
+    _add_mistakes(value, type_, (), found)
+    return found
+
+
+def _add_mistakes(value: object, type_: Type, at: Steps, found: list[str]) -> None:
+    match shape := type_.shape(value):
+        case MapType():
+            given = mapping(value)
+            if value is not None and given is not value:
+                found.append(f"{text_of(at)}: {value!r} is no object")
+            _add_mistakes_of_map(given, shape, at, found)
+        case ListType():
+            entries = sequence(value)
+            if value is not None and entries is not value:
+                found.append(f"{text_of(at)}: {value!r} is no list")
+            _add_mistakes_of_list(entries, shape, at, found)
+        case _:
+            if not _is_scalar(value, shape):
+                found.append(f"{text_of(at)}: {value!r} is no {shape}")
+
+
+def _is_scalar(value: object, scalar: Scalar) -> bool:
+    if value is None:
+        return True
+    match scalar:
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "number":
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case _:
+            return not isinstance(value, (Mapping, list))
+
+
+def _add_mistakes_of_map(
+    value: Mapping[str, Any], shape: MapType, at: Steps, found: list[str]
+) -> None:
+    for key, inner in value.items():
+        type_, under = shape.declared(key), (*at, f"f:{key}")
+        if type_ is None:
+            found.append(f"{text_of(under)}: field not declared in schema")
+        else:
+            _add_mistakes(inner, type_, under, found)
+
+
+def _add_mistakes_of_list(
+    value: list[Any], shape: ListType, at: Steps, found: list[str]
+) -> None:
+    known: set[str] = set()
+    for entry in value:
+        under = at
+        if not shape.atomic:
+            try:
+                under = (*at, shape.step(entry))
+            except Unkeyed as error:
+                found.append(f"{text_of(at)}: {error}")
+                return
+            if under[-1] in known:
+                found.append(f"{text_of(under)}: duplicate entries for key")
+            known.add(under[-1])
+        _add_mistakes(entry, shape.element, under, found)
