@@ -164,8 +164,7 @@ def written(
 
 def created(value: Manifest, owner: Owner, type_: Type) -> Owners:
     """Return who owns what of an object that was created without an apply."""
-    changes = merging.changes({}, value, type_)
-    return _somebodys({owner: frozenset(changes.added - IDENTITY)})
+    return _somebodys({owner: merging.all_of(value, type_) - IDENTITY})
 
 
 def _less(owned: Fields, changes: merging.Changes) -> Fields:
@@ -211,11 +210,17 @@ def managed_fields(owners: Owners, api_version: str) -> list[Manifest]:
             "operation": owner.operation,
             "apiVersion": api_version,
             "fieldsType": "FieldsV1",
-            "fieldsV1": _written_tree(merging.tree_of(paths)),
+            "fieldsV1": _fields_v1(owners[owner]),
             **({"subresource": owner.subresource} if owner.subresource else {}),
         }
-        for owner, paths in sorted(owners.items())
+        for owner in sorted(owners)
     ]
+
+
+# The same sets come again and again where lives are searched; a few hundred differ.
+@functools.lru_cache(maxsize=1024)
+def _fields_v1(paths: Fields) -> Manifest:
+    return _written_tree(merging.tree_of(paths))
 
 
 def _written_tree(tree: merging.Tree) -> dict[str, Any]:

@@ -66,6 +66,33 @@ def _add_fields(value: Json, type_: Type, at: Steps, found: set[Steps]) -> None:
             found.add(at)
 
 
+def all_of(value: Json, type_: Type) -> frozenset[Steps]:
+    """Return the fields of a value, and all that they are in.
+
+    Raises:
+        Unkeyed: Nothing tells an entry from another.
+    """
+    found: set[Steps] = set()
+    _add_all(value, type_, (), found)
+    return frozenset(found)
+
+
+def _add_all(value: Json, type_: Type, at: Steps, found: set[Steps]) -> None:
+    match shape := type_.shape(value):
+        case MapType(atomic=False):
+            for key, inner in _map(value).items():
+                under = (*at, f"f:{key}")
+                found.add(under)
+                _add_all(inner, shape.of(key), under, found)
+        case ListType(atomic=False):
+            for step, entries in _by_step(value, shape.step).items():
+                if len(entries) == 1:
+                    _add_all(entries[0], shape.element, (*at, step), found)
+                found.add((*at, step))
+        case _:
+            pass
+
+
 def _by_step(value: Json, step_to: Callable[[Json], str]) -> dict[str, list[Json]]:
     """Return the entries of a list by their steps; a step may have many."""
     found: dict[str, list[Json]] = {}
