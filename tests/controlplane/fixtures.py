@@ -12,7 +12,8 @@ from tests.controlplane.harness import ControlPlane, missing, programs
 from tests.controlplane.nodes import Nodes
 from tests.controlplane.stage import USER, Stage, install
 
-USERS = {"admin": "system:masters", USER: ""}
+# One may do everything, one what the operator may, and one nothing but ask.
+USERS = {"admin": "system:masters", USER: "", "nobody": ""}
 
 
 def needed_programs(*names: str) -> Path:

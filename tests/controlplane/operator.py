@@ -117,5 +117,11 @@ class Operator:
 
     def end(self) -> None:
         """Leave nothing running, whatever state it is in."""
-        if self.runs:
+        if not self.runs:
+            return
+        self.thaw()
+        self.process.terminate()
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
             self.kill()

@@ -20,6 +20,9 @@ DIFFERENT: Final = 1
 _LINE_MAX: Final = 300
 
 
+_NO_RECORDING: Final = "this is no recording of `mpijob run`"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument(
@@ -37,13 +40,16 @@ def _replayed(name: str, streams: Streams) -> bool:
     shown = printable(name)
     try:
         recording = mapping(json.loads(Path(name).read_text("utf-8")))
-        asked = hook_request.question(recording.get("request"))
+        if "request" not in recording:
+            streams.error(f"{shown}: there is no request in it", _NO_RECORDING)
+            return False
+        asked = hook_request.question(recording["request"])
     except (OSError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) else str(error)
         streams.error(f"{shown}: {printable(str(words))}")
         return False
     except hook_request.Malformed as error:
-        streams.error(f"{shown}: {error}", "this is no recording of `mpijob run`")
+        streams.error(f"{shown}: {error}", _NO_RECORDING)
         return False
     job = asked.job
     answer = mpijob.reconcile(job, asked.observed, asked.world)

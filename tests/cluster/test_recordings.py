@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is written down of a running operator, asked again; and no key in any of it."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.controlplane.operator import Operator
+from tests.controlplane.stage import USER, Stage, mpijob
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
+
+# A line of a key: long enough to be found in nothing else.
+LINE: Final = 60
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mpijob_operator", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def a_whole_life(stage: Stage, folder: Path) -> Operator:
+    """Let a job start, be suspended, go on and succeed, all of it recorded."""
+    folder.mkdir()
+    operator = stage.operator(record=str(folder), log_level="debug")
+    operator.start()
+    stage.submit(mpijob("pi"))
+    stage.wait_for("pi", "Running")
+    stage.suspend("pi")
+    stage.wait(lambda: "startTime" not in stage.status("pi"), "pi is suspended")
+    stage.suspend("pi", suspend=False)
+    stage.wait_for("pi", "Running")
+    stage.script("pi-launcher-*", run_s=0.0)
+    stage.wait_for("pi", "Succeeded")
+    stage.wait_quiet()
+    return operator
+
+
+def test_each_recording_is_planned_alike(stage: Stage, tmp_path: Path) -> None:
+    folder = tmp_path / "record"
+    a_whole_life(stage, folder)
+    files = sorted(map(str, folder.glob("*.json")))
+    assert len(files) > 5
+    done = run("replay", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("the function plans the same") == len(files)
+    # Another answer of the function is told, field by field.
+    recording = json.loads(Path(files[0]).read_text())
+    recording["request"]["job"]["spec"]["slotsPerWorker"] = 7
+    Path(files[0]).write_text(json.dumps(recording))
+    done = run("replay", files[0])
+    assert done.returncode == 1
+    assert "plans something else" in done.stdout
+
+
+@pytest.mark.rule("B8.5")
+def test_no_key_is_in_what_is_told(stage: Stage, tmp_path: Path) -> None:
+    folder = tmp_path / "record"
+    operator = a_whole_life(stage, folder)
+    secret = stage.get("secrets", "pi-ssh")
+    assert secret is not None
+    needles = set(pieces(secret["data"]["ssh-privatekey"]))
+    assert needles
+    texts = [path.read_text() for path in folder.glob("*.json")]
+    texts += [path.read_text() for path in stage.folder.glob("*/operator.log")]
+    texts += [json.dumps(stage.all(kind)) for kind in ("events", "mpijobs", "pods")]
+    texts.append(operator.ask("/metrics")[1])
+    for text in texts:
+        assert not any(needle in text for needle in needles)
+
+
+def pieces(data: str) -> Iterator[str]:
+    """Give what would give a key away: as it is stored, and line by line."""
+    yield data[:LINE]
+    for line in base64.b64decode(data).decode().splitlines():
+        if not line.startswith("-----"):
+            yield line[:LINE]
+
+
+def test_a_live_plan_says_what_the_server_would(stage: Stage, tmp_path: Path) -> None:
+    stage.submit(mpijob("pi"))
+    job = tmp_path / "other.json"
+    job.write_text(json.dumps(mpijob("other")))
+    where = ("--kubeconfig", str(stage.plane.kubeconfig()), "-n", stage.namespace)
+    before = stage.all("mpijobs")
+    done = run("plan", "--live", "--dry-run", "-f", str(job), *where)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "what the API server would say" in done.stdout
+    assert "201" in done.stdout
+    done = run("plan", "--live", "--exit-code", *where)
+    assert done.returncode == 3, done.stderr
+    assert stage.all("mpijobs") == before
+    assert stage.all("pods") == {}
+    done = run("explain", "pi", "--live", *where)
+    assert "Starting" in done.stdout
+    refused = mpijob("bad")
+    container = refused["spec"]["mpiReplicaSpecs"]["Worker"]["template"]["spec"]
+    container["containers"][0]["volumeMounts"] = [{"name": "no", "mountPath": "/x"}]
+    job.write_text(json.dumps(refused))
+    done = run("plan", "--live", "--dry-run", "-f", str(job), *where)
+    assert done.returncode == 1
+    assert "422" in done.stdout
+
+
+def test_a_live_plan_without_a_cluster_says_why(tmp_path: Path) -> None:
+    done = run("plan", "--live", "--kubeconfig", str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert "there is no way to a cluster" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.rule("B8.6")
+def test_an_operator_says_all_that_it_may_not(stage: Stage, tmp_path: Path) -> None:
+    config = json.loads(stage.plane.kubeconfig(USER).read_text())
+    config["users"][0]["user"] = {"token": "of-nobody"}
+    path = tmp_path / "nobody.kubeconfig"
+    path.write_text(json.dumps(config))
+    done = run("run", "--kubeconfig", str(path), "--health-port=0")
+    assert done.returncode == 1
+    assert "Unauthorized" in done.stderr
+    assert "Traceback" not in done.stderr
+    # Who may do nothing but ask: everything is named at once.
+    lacking = stage.plane.kubeconfig("nobody")
+    done = run("run", "--kubeconfig", str(lacking), "--health-port=0")
+    assert done.returncode == 1
+    assert "these permissions are missing" in done.stderr
+    for word in ("list mpijobs", "create pods", "update leases"):
+        assert word in done.stderr
+
+
+def test_a_port_that_is_taken_is_told(stage: Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        where = ("--kubeconfig", str(stage.plane.kubeconfig(USER)))
+        ports = ("--bind-address=127.0.0.1", f"--health-port={port}")
+        done = run("run", *where, *ports)
+    assert done.returncode == 1
+    assert f"cannot listen on port {port}" in done.stderr
