@@ -75,9 +75,11 @@ check: lint types layers ## Do what CI does, in its order, within two minutes
 	@$(MAKE) test ARGS='--ignore=properties $(ARGS)'
 	@$(MAKE) laws
 
-cover: $(VENV)/.ready ## Measure branches taken: all in the core, 95 % in the shell
+# What talks to a cluster is covered by the tests that do.
+cover: $(VENV)/.ready controlplane ## Measure branches taken: all in the core, 95 % in the shell
 	@rm -rf build/coverage && mkdir -p build/coverage
 	$(PYTEST) -m '$(HERE)' --cov --cov-report= $(ARGS)
+	$(BIN)/pytest -q -m controlplane --cov --cov-append --cov-report= $(ARGS)
 	$(BIN)/coverage report --include='core/*' --fail-under=$(CORE_COVERAGE)
 	$(BIN)/coverage report --include='adapters/*' --fail-under=$(SHELL_COVERAGE)
 
