@@ -11,6 +11,7 @@ from mpijob.loose import Manifest
 from mpijob.names import Ref
 from mpijob_operator.simulation import users
 from mpijob_operator.simulation.cluster import Cluster
+from mpijob_operator.simulation.deeds import placed
 from mpijob_operator.simulation.life import START
 from mpijob_operator.simulation.users import UserDeed
 from properties.world.state import JOB, Left, State, listed
@@ -78,6 +79,14 @@ def _occupies(cluster: Cluster, job: Ref) -> str:
     return users.occupy(cluster, job, kind="Pod", name=f"{job.name}-worker-0")
 
 
+def _resumes_launcher(cluster: Cluster, job: Ref) -> str:
+    ref = users.launcher(job)
+    if ref not in cluster.objects:
+        return f"finds no {ref.name}"
+    cluster.update(ref, placed(cluster.objects[ref], "spec.suspend", new=False))
+    return f"resumes {ref.name}"
+
+
 def _again(cluster: Cluster, job: Ref) -> str:
     """Make the job anew, once it is gone: the name is the same, the job is not."""
     if job in cluster.objects:
@@ -107,10 +116,80 @@ DELETES_LAUNCHER: Final[Mapping[str, UserDeed]] = {
     "deletes the launcher Job": users.delete_launcher,
     "suspends the job": users.suspend,
 }
+RESUMES_LAUNCHER: Final[Mapping[str, UserDeed]] = {
+    "suspends the job": users.suspend,
+    "resumes the launcher Job alone": _resumes_launcher,
+}
 OCCUPIES: Final[Mapping[str, UserDeed]] = {
     "deletes worker 0": _worker,
     "makes a pod of that name": _occupies,
 }
-QUEUES: Final[Mapping[str, UserDeed]] = {
-    "suspends the launcher Job": users.suspend_launcher,
-}
+
+# --- The scenes -------------------------------------------------------------------
+
+# Small enough to be seen whole, in seconds to a minute.
+WHOLE: Final = (
+    Scene("one worker, nothing amiss", 1, left=Left(0, 0, 0)),
+    Scene("no workers, suspended", 0, left=Left(0, 1, 0), deeds=SUSPENDS),
+    Scene("one worker, a crash", 1, left=Left(1, 0, 0)),
+    Scene(
+        "one worker that runs, a suspension, a fault",
+        1,
+        runs=True,
+        left=Left(1, 1, 0),
+        deeds=SUSPENDS,
+    ),
+    Scene(
+        "one worker that runs, suspended and resumed",
+        1,
+        runs=True,
+        left=Left(0, 2, 0),
+        deeds=SUSPENDS,
+    ),
+)
+_FULL: Final = Left(faults=1, deeds=2, failures=1)
+# Two workers, a fault, two deeds of users, a pod that fails: too many moments to see
+# them all. The first three are what the proof is measured by.
+WIDE: Final = (
+    Scene("two workers, suspended and resumed", runs=True, left=_FULL, deeds=SUSPENDS),
+    Scene(
+        "two workers, scaled, deleted, made anew",
+        runs=True,
+        left=_FULL,
+        deeds={**SCALES, **DELETES, **EDITS},
+    ),
+    Scene(
+        "two workers from the start, the launcher waits",
+        spec={"launcherCreationPolicy": "WaitForWorkersReady"},
+        left=_FULL,
+        deeds={**SUSPENDS, **SCALES},
+    ),
+    Scene(
+        "one worker, children deleted, all cleaned up",
+        1,
+        runs=True,
+        run_policy={"cleanPodPolicy": "All", "backoffLimit": 0},
+        left=_FULL,
+        deeds={**MEDDLES, **SUSPENDS},
+    ),
+    Scene(
+        "one worker, gone when it has ended",
+        1,
+        runs=True,
+        run_policy={"ttlSecondsAfterFinished": 0},
+        left=_FULL,
+        deeds={**DELETES, **SUSPENDS},
+    ),
+    Scene(
+        "one worker, the Job controller lags",
+        1,
+        runs=True,
+        left=_FULL,
+        deeds=SUSPENDS,
+        job_controller_lags=True,
+    ),
+    Scene(
+        "one worker, two failures", 1, runs=True, left=Left(1, 0, 2), each_thing=True
+    ),
+    Scene("one worker, its name taken", 1, runs=True, left=_FULL, deeds=OCCUPIES),
+)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every way in which a small cluster and its operator may go on, while time allows.
+
+What is driven is shipped: the core, the executor, the controller's memory and store,
+one request a step. `make proof` goes on where this stops; see `docs/proof.md`.
+"""
+
+import os
+from typing import Final
+
+import pytest
+
+from properties.world.bugs import BUGS, Bug
+from properties.world.scene import WHOLE, WIDE, Scene
+from properties.world.search import Found, Result, Search
+
+# Moments of each scene: some seconds in a check, some minutes in the proof.
+THOROUGH: Final = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+STATES_WHOLE: Final = 1_000_000 if THOROUGH else 600
+STATES_WIDE: Final = 20_000 if THOROUGH else 200
+STATES_BUG: Final = 150_000 if THOROUGH else 1_000
+BUGS_TRIED: Final = [bug for bug in BUGS if THOROUGH or not bug.slow]
+
+pytestmark = pytest.mark.rule("B4.5", "B8.2", "B8.3", "B6.1", "B5.2", "B4.9")
+
+
+def name_of(case: Scene | Bug) -> str:
+    return case.name.replace(" ", "-").replace(",", "")
+
+
+def told(found: Found | None) -> str:
+    if found is None:
+        return ""
+    lines = (f"  {line}" for line in found.story)
+    return "\n".join((f"{found.wrong.law}: {found.wrong.how}", *lines))
+
+
+def searched(scene: Scene, states: int) -> Result:
+    result = Search(scene).run(states)
+    assert result.found is None, told(result.found)
+    return result
+
+
+@pytest.mark.parametrize("scene", WHOLE, ids=name_of)
+def test_in_a_small_cluster_nothing_ever_goes_wrong(scene: Scene) -> None:
+    """Whatever lags and crashes, in whatever order, all stays safe and arrives."""
+    result = searched(scene, STATES_WHOLE)
+    assert result.exhausted or result.states >= STATES_WHOLE
+    assert result.sometimes["P26 no live pod is missing from active"]
+
+
+@pytest.mark.parametrize("scene", WIDE, ids=name_of)
+def test_users_failures_and_faults_together_do_no_harm(scene: Scene) -> None:
+    """Two users' deeds, a failure, a fault: each moment leads to rest in good order."""
+    searched(scene, STATES_WIDE)
+
+
+@pytest.mark.parametrize("bug", BUGS_TRIED, ids=name_of)
+def test_without_any_one_of_its_safeguards_the_operator_does_harm(bug: Bug) -> None:
+    """What a safeguard is for, the search can tell: without it a law is broken."""
+    result = Search(bug.scene, bug.engine).run(STATES_BUG)
+    assert result.found is not None, f"not in {result.states} moments"
