@@ -88,6 +88,11 @@ class Reflector:
         """Whether it was listed once."""
         return self.progress.listed > float("-inf")
 
+    @property
+    def wants_list(self) -> bool:
+        """Whether it was asked to list anew, and has not begun."""
+        return self._nudge.is_set()
+
     def refresh(self) -> None:
         """List anew, soon: whoever asks has reason to think that this cache is old."""
         if self.clock() - self.progress.listed >= REFRESH_S:

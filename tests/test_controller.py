@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks of the controller at the cluster in memory, one at a time.
+
+What the network, the API server and other controllers make of it is for tests/cluster;
+here is what needs a moment to be exact: what waits for what, and what goes on.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+from attrs import define, field
+
+import mpijob
+from mpijob.job import API_VERSION, KIND
+from mpijob.loose import Manifest
+from mpijob.names import Ref
+from mpijob_operator.controller import controller as looking
+from mpijob_operator.controller import kinds
+from mpijob_operator.controller.api import Api, Unreachable
+from mpijob_operator.controller.caches import Caches
+from mpijob_operator.controller.controller import Controller, Look
+from mpijob_operator.controller.memory import Progress
+from mpijob_operator.controller.queue import Queue
+from mpijob_operator.controller.reflector import Reflector
+from mpijob_operator.controller.store import Key, Store
+from mpijob_operator.executor import Answer
+from mpijob_operator.requests import Request, Verb
+from mpijob_operator.simulation.cluster import Cluster
+from tests.builders import a_manifest
+
+PI = Key("hpc", "pi")
+PI_REF = Ref(API_VERSION, KIND, "hpc", "pi")
+KINDS = (kinds.JOBS, *kinds.CHILDREN)
+
+
+@define
+class Memory:
+    """The API server in memory, asked as the real one; answers can be set."""
+
+    cluster: Cluster
+    sent: list[Request] = field(factory=list[Request])
+    instead: dict[tuple[Verb, str], Answer] = field(
+        factory=dict[tuple[Verb, str], Answer]
+    )
+    silent: bool = False
+
+    async def send(self, request: Request) -> Answer:
+        self.sent.append(request)
+        await asyncio.sleep(0)
+        found = self.instead.get((request.verb, request.ref.kind))
+        return self.cluster.answer(request) if found is None else found
+
+    async def read(self, path: str, query: Mapping[str, str]) -> Manifest:
+        del path, query
+        if self.silent:
+            raise Unreachable(0, "no answer")
+        pods = [value for _, value in self.cluster.all("Pod")]
+        return {"items": pods}
+
+
+@define
+class Told:
+    """A witness that remembers."""
+
+    results: list[str] = field(factory=list[str])
+    looks: list[Look] = field(factory=list[Look])
+    gone: list[Key] = field(factory=list[Key])
+
+    def took(self, waited_s: float) -> None:
+        assert waited_s >= 0
+
+    def looked(
+        self, key: Key, answer: mpijob.Reconciliation, result: str, seconds: float
+    ) -> None:
+        del key, answer, seconds
+        self.results.append(result)
+
+    def acted(self, look: Look) -> None:
+        self.looks.append(look)
+
+    def left(self, key: Key) -> None:
+        self.gone.append(key)
+
+
+@define
+class Room:
+    """A controller, and what surrounds it."""
+
+    cluster: Cluster = field(factory=lambda: Cluster(datetime.now(UTC)))
+    told: Told = field(factory=Told)
+    now: float = 1_000.0
+    api: Memory = field(init=False)
+    controller: Controller = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.api = Memory(self.cluster)
+        caches = Caches(Store(), Queue(lambda: self.now))
+        self.controller = Controller(
+            cast("Api", self.api),
+            caches,
+            mpijob.Settings(),
+            "test",
+            (self.told,),
+            lambda: self.now,
+        )
+        caches.left = self.controller.left
+        for kind in KINDS:
+            api = cast("Api", self.api)
+            reflector = Reflector(api, kind, "", caches, lambda: self.now)
+            caches.reflectors.append(reflector)
+
+    def submit(self, **spec: Any) -> None:  # noqa: ANN401 - JSON.
+        manifest = {**a_manifest(), "apiVersion": API_VERSION, "kind": KIND}
+        manifest["metadata"] = {"name": "pi", "namespace": "hpc"}
+        manifest["spec"] = {**manifest["spec"], **spec}
+        self.cluster.create(manifest)
+
+    def deliver(self, *which: str) -> None:
+        """Show the present to the caches, of some kinds or of all."""
+        caches = self.controller.caches
+        for reflector in caches.reflectors:
+            if not which or reflector.kind.kind in which:
+                found = [v for _, v in self.cluster.all(reflector.kind.kind)]
+                version = str(self.cluster.revision)
+                reflector.progress = Progress(version, self.now)
+                caches.replaced(reflector.kind, "", found)
+
+    def look(self) -> str:
+        """Look at pi once; return what became of it, empty while it waits."""
+        before = len(self.told.results)
+        asyncio.run(self.controller.look(PI))
+        return "".join(self.told.results[before:])
+
+    def status(self) -> Manifest:
+        found: Manifest = self.cluster.objects[PI_REF].get("status", {})
+        return found
+
+
+@pytest.fixture
+def room() -> Room:
+    made = Room()
+    made.submit()
+    made.deliver()
+    return made
+
+
+@pytest.mark.rule("B4.5", "B8.2")
+def test_a_job_is_started_and_then_at_rest(room: Room) -> None:
+    assert room.look() == "done"
+    room.deliver()
+    assert room.look() == "quiet"
+    assert {ref.kind for ref in room.cluster.objects} >= {"Pod", "Job", "Service"}
+
+
+@pytest.mark.rule("B8.2")
+@pytest.mark.parametrize("behind", [kind.kind for kind in KINDS])
+def test_a_job_waits_for_each_cache_that_shows_its_past(
+    room: Room, behind: str
+) -> None:
+    assert room.look() == "done"
+    others = [kind.kind for kind in KINDS if kind.kind != behind]
+    room.deliver(*others)
+    sent = len(room.api.sent)
+    assert room.look() == ""
+    assert len(room.api.sent) == sent
+    room.deliver(behind)
+    assert room.look() == "quiet"
+
+
+def test_a_cache_that_stays_behind_is_listed_anew(room: Room) -> None:
+    assert room.look() == "done"
+    assert room.look() == ""
+    pods = room.controller.caches.of("hpc")["v1", "Pod"]
+    room.now += looking.PATIENCE_S
+    room.look()
+    assert pods.wants_list
+
+
+@pytest.mark.rule("B8.8")
+def test_after_an_unknown_outcome_nothing_is_done_until_all_is_listed(
+    room: Room,
+) -> None:
+    room.api.instead[Verb.REPLACE, KIND] = Answer(0)
+    assert room.look() == "uncertain"
+    room.api.instead.clear()
+    room.deliver()
+    assert room.look() == ""
+    room.now += 5
+    assert room.look() == ""
+    assert all(r.wants_list for r in room.controller.caches.reflectors)
+    room.deliver()
+    assert room.look() == "done"
+
+
+@pytest.mark.rule("B8.1")
+def test_a_foreign_child_that_no_cache_shows_is_read_and_left_alone(
+    room: Room,
+) -> None:
+    meta = {"name": "pi", "namespace": "hpc"}
+    ref = room.cluster.create({"apiVersion": "v1", "kind": "Service", "metadata": meta})
+    foreign = room.cluster.objects[ref]
+    assert room.look() == "look_again"
+    room.deliver("MPIJob", "Pod", "Job", "ConfigMap", "Secret")
+    room.look()
+    conditions = {c["type"]: c["reason"] for c in room.status()["conditions"]}
+    assert conditions["Blocked"] == "ErrResourceExists"
+    assert room.cluster.objects[ref] == foreign
+    assert not [ref for ref, _ in room.cluster.all("Pod")]
+    room.cluster.delete(ref)
+    room.deliver("MPIJob", "Pod", "Job", "ConfigMap", "Secret")
+    assert room.look() == "done"
+    assert [ref for ref, _ in room.cluster.all("Pod")]
+
+
+@pytest.mark.rule("B8.4")
+def test_one_job_that_makes_us_fail_is_no_other_jobs_trouble(
+    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(mpijob, "reconcile", fails)
+    room.controller.caches.queue.add(PI)
+    run(one_round(room))
+    assert "cannot reconcile" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert len(room.controller.caches.queue) == 1  # It is tried again, slowly.
+
+
+def test_what_cannot_be_read_live_is_read_again_later(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.look()
+    room.deliver()
+    launcher = Ref("batch/v1", "Job", "hpc", "pi-launcher")
+    room.cluster.delete(launcher, "Background")
+    room.deliver()
+    room.api.silent = True
+    assert room.look() == ""
+    assert "cannot read" in caplog.text
+    room.api.silent = False
+    assert room.look() == "done"
+    assert launcher in room.cluster.objects
+
+
+def test_a_read_that_is_refused_is_none(room: Room) -> None:
+    room.cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "pi-config", "namespace": "hpc"},
+        }
+    )
+    assert room.look() == "look_again"
+    room.deliver("MPIJob", "Pod", "Job", "Service", "Secret")
+    room.api.instead[Verb.GET, "ConfigMap"] = Answer(403)
+    assert room.look() == ""
+
+
+def test_a_job_that_is_gone_is_forgotten(room: Room) -> None:
+    room.look()
+    room.cluster.delete(PI_REF, "Background")
+    room.deliver()
+    assert room.told.gone == [PI]
+    assert room.look() == ""
+
+
+@pytest.mark.rule("B8.1")
+def test_a_child_without_our_labels_gets_them(room: Room) -> None:
+    room.look()
+    ref = Ref("v1", "Secret", "hpc", "pi-ssh")
+    secret = room.cluster.objects[ref]
+    bare = {**secret["metadata"], "labels": {"app": "pi"}}
+    room.cluster.update(ref, {**secret, "metadata": bare})
+    room.deliver()
+    caches = room.controller.caches
+    caches.gone(kinds.CHILDREN[-1], secret)  # A narrowed watch says that it went.
+    room.controller.adopt(kinds.CHILDREN[-1], room.cluster.objects[ref]["metadata"])
+    assert room.look() == "done"
+    labels = room.cluster.objects[ref]["metadata"]["labels"]
+    assert labels["training.kubeflow.org/job-name"] == "pi"
+    assert room.api.sent[-1].verb is Verb.APPLY
+
+
+def test_what_belongs_to_nobody_is_not_adopted(room: Room) -> None:
+    room.controller.adopt(kinds.CHILDREN[-1], {"name": "x", "namespace": "hpc"})
+    owner = {"kind": KIND, "name": "pi", "uid": "other", "controller": True}
+    metadata = {"name": "x", "namespace": "hpc", "ownerReferences": [owner]}
+    room.controller.adopt(kinds.CHILDREN[-1], metadata)
+    assert not [r for r in room.api.sent if r.ref.name == "x"]
+
+
+def test_a_new_job_of_the_name_remembers_nothing(room: Room) -> None:
+    room.look()
+    room.cluster.delete(PI_REF, "Background")
+    room.submit()
+    caches = room.controller.caches
+    caches.changed(kinds.JOBS, room.cluster.objects[PI_REF])
+    room.deliver("MPIJob")
+    assert room.look() != ""
+
+
+def test_priority_classes_come_and_go(room: Room) -> None:
+    caches = room.controller.caches
+    high = {"metadata": {"name": "high"}, "value": 10, "globalDefault": True}
+    low = {"metadata": {"name": "low"}}
+    caches.replaced(kinds.PRIORITY_CLASSES, "", [high, low])
+    assert caches.priority_classes == (
+        mpijob.PriorityClass("high", 10, global_default=True),
+        mpijob.PriorityClass("low"),
+    )
+    caches.gone(kinds.PRIORITY_CLASSES, high)
+    caches.replaced(kinds.PRIORITY_CLASSES, "", [])
+    assert caches.priority_classes == ()
+
+
+def test_it_is_stuck_only_while_a_look_is_under_way(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.now += 100
+    assert room.controller.stuck_s == 0
+    stuck: list[float] = []
+
+    def slow(*_: object) -> mpijob.Reconciliation:
+        room.now += 70
+        stuck.append(room.controller.stuck_s)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(mpijob, "reconcile", slow)
+    room.controller.caches.queue.add(PI)
+    run(one_round(room))
+    assert stuck == [70]
+    assert room.controller.stuck_s == 0
+
+
+async def one_round(room: Room) -> None:
+    """Let a worker look at what is due, and end."""
+    worker = asyncio.create_task(room.controller.work())
+    await asyncio.sleep(0.01)
+    room.controller.drain()
+    await worker
+
+
+def test_what_was_seen_is_named_until_it_was() -> None:
+    room = Room()
+    unsynced = room.controller.caches.unsynced
+    assert unsynced == ("MPIJob", "Pod", "Job", "Service", "ConfigMap", "Secret")
+    room.deliver()
+    assert room.controller.caches.unsynced == ()
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(test)
