@@ -113,7 +113,8 @@ class Room:
             caches.reflectors.append(reflector)
 
     def submit(self, **spec: Any) -> None:  # noqa: ANN401 - JSON.
-        manifest = {**a_manifest(), "apiVersion": API_VERSION, "kind": KIND}
+        types = {"apiVersion": API_VERSION, "kind": KIND}
+        manifest: dict[str, Any] = {**a_manifest(), **types}
         manifest["metadata"] = {"name": "pi", "namespace": "hpc"}
         manifest["spec"] = {**manifest["spec"], **spec}
         self.cluster.create(manifest)
@@ -314,7 +315,7 @@ def test_priority_classes_come_and_go(room: Room) -> None:
     )
     caches.gone(kinds.PRIORITY_CLASSES, high)
     caches.replaced(kinds.PRIORITY_CLASSES, "", [])
-    assert caches.priority_classes == ()
+    assert not caches.priority_classes
 
 
 def test_it_is_stuck_only_while_a_look_is_under_way(

@@ -285,7 +285,7 @@ def foreign_groups_of_kubernetes(stage: Stage) -> list[str]:
         "workloads": ("Workload", workload),
         "podgroups": ("PodGroup", {"schedulingPolicy": policy}),
     }
-    paths = []
+    paths: list[str] = []
     for plural, (kind, spec) in kinds.items():
         body = {
             "apiVersion": "scheduling.k8s.io/v1beta1",

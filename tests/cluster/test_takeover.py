@@ -9,7 +9,7 @@ runs, so whatever changes we did.
 import contextlib
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -233,7 +233,7 @@ def test_with_upstreams_crd_it_works_and_says_what_to_do(stage: Stage) -> None:
 
 
 @contextlib.contextmanager
-def other_crd(client: Client) -> Iterator[None]:
+def other_crd(client: Client) -> Generator[None]:
     """A CRD that lacks, as upstream's does, what we add to the status."""
     ours: Json = yaml.load(mpijob_crd.text(), yaml.CSafeLoader)
     older = copy.deepcopy(ours)
