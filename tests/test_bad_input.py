@@ -256,7 +256,7 @@ def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
             ["frobnicate"],
             [
                 "error: there is no command frobnicate",
-                "hint: there are plan, validate, explain, simulate, run, replay, hook, crd, manifests",
+                f"hint: there are {', '.join(COMMANDS)}",
             ],
             id="no command of ours",
         ),
@@ -264,7 +264,7 @@ def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
             ["--verbose"],
             [
                 "error: there is no option --verbose",
-                "hint: there are plan, validate, explain, simulate, run, replay, hook, crd, manifests",
+                f"hint: there are {', '.join(COMMANDS)}",
             ],
             id="an option before the command",
         ),
