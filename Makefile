@@ -20,7 +20,7 @@ HERE := not controlplane and not mpi
 CORE_COVERAGE := 100
 SHELL_COVERAGE := 95
 
-.PHONY: help setup demo test lint format types layers laws check cover mutants \
+.PHONY: help setup demo try test lint format types layers laws check cover mutants \
 	bench bench-cluster crd crd-refresh controlplane cluster-tests mpi-tests proof rules dist \
 	changelog clean
 
@@ -33,6 +33,9 @@ demo: $(VENV)/.installed ## Plan a job and play its life, with no cluster
 	$(BIN)/mpijob plan -f examples/01-pi/mpijob.yaml
 	@echo
 	$(BIN)/mpijob simulate -f examples/01-pi/mpijob.yaml
+
+try: $(VENV)/.ready controlplane ## Start a real API server with the operator, to play with
+	$(BIN)/python -m tests.tools.try_it $(ARGS)
 
 test: $(VENV)/.ready ## Run the tests that need only this checkout
 	$(PYTEST) -m '$(HERE)' $(ARGS)

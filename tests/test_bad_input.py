@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from mpijob.loose import mapping, sequence
+from mpijob_operator.cli import COMMANDS
 from tests.states import new, said
 
 MPIJOB = "apiVersion: kubeflow.org/v2beta1\nkind: MPIJob\n"
