@@ -33,13 +33,17 @@ class Mutant:
     text: str
     instead: str
 
+    def path(self, adapters: Path) -> Path:
+        """Return where the module is in the package, or in a copy of it."""
+        return adapters / PACKAGE / f"{self.module}.py"
+
     def plant(self, adapters: Path) -> None:
         """Put the bug into a copy of the package.
 
         Raises:
             AssertionError: The module does not have the text exactly once.
         """
-        path = adapters / PACKAGE / f"{self.module}.py"
+        path = self.path(adapters)
         source = path.read_text("utf-8")
         assert source.count(self.text) == 1, f"{self.bug}: {self.text!r} is not there"
         path.write_text(source.replace(self.text, self.instead), "utf-8")
@@ -198,10 +202,10 @@ MUTANTS: Final = (
         "if inner is None or key",
     ),
     Mutant(
-        "an entry of a list has no owner, only its fields",
+        "an entry of a list is owned whole, not its fields",
         "merging",
-        "                if len(entries) == 1:\n",
-        "                if len(entries) == 1 and not shape.keys:\n",
+        "                if len(entries) == 1:\n                    _add_fields(",
+        "                if not shape.keys:\n                    _add_fields(",
     ),
     Mutant(
         "null empties what is merged",
