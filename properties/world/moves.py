@@ -95,7 +95,8 @@ class Moves:
         if isinstance(deed, Carrying):
             yield self._sends(state, deed)
         elif isinstance(deed, Reading):
-            yield Move("operator reads live", self.looks.read(state, deed))
+            for after in self.looks.read(state, deed):
+                yield Move("operator reads live", self._with_events(after))
         elif state.memory.doubt is not None and not state.listed:
             if state.floating is None:
                 yield self._lists_anew(state)

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 
 import mpijob
 from mpijob import names, sightings
-from mpijob.loose import Manifest
+from mpijob.loose import Manifest, mapping
 from mpijob.names import Ref
 from mpijob.observed import Live
 from mpijob_operator.controller import memory as memories
@@ -134,7 +134,7 @@ class Looks:
             if outcome is None:
                 continue
             counts, (what, after) = tuple(count for count, _ in chosen), outcome
-            if any(what == w and all(map(int.__le__, c, counts)) for c, w in taken):
+            if any(what == w and _is_less(c, counts) for c, w in taken):
                 continue
             taken.append((counts, what))
             if (then := after()) is not None:
@@ -207,22 +207,39 @@ class Looks:
 
     # --- Reading live -------------------------------------------------------------
 
-    def read(self, state: State, reading: Reading) -> State:
-        """Return what follows the next live read; the last one decides."""
+    def read(self, state: State, reading: Reading) -> Iterator[State]:
+        """Yield what may follow the next live read; the last one decides.
+
+        The caches may be told more meanwhile; the job is the one that was looked at.
+        """
         done = {what for what, _ in reading.read}
         what = min(reading.needs - done, key=str)
         found = tuple(_live(state, what, reading.job))
         reading = evolve(reading, read=(*reading.read, (what, found)))
         if len(reading.read) < len(reading.needs):
-            return evolve(state, deed=reading)
-        value = state.caches[0].objects[JOB]
-        state = evolve(state, deed=None)
-        shown = tuple(_shown(state, state.caches))
-        seen = Sights(value, shown, reading.strangers, dict(reading.read))
+            yield evolve(state, deed=reading)
+            return
+        taken: list[tuple[tuple[int, ...], object]] = []
+        lengths = (range(len(cache.line) + 1) for cache in state.caches[1:])
+        for counts in sorted(product(*lengths), key=sum):
+            what_for, after = self._read_whole(state, reading, (0, *counts))
+            if any(what_for == w and _is_less(c, counts) for c, w in taken):
+                continue
+            taken.append((counts, what_for))
+            yield after() or evolve(state, deed=None)
+
+    def _read_whole(
+        self, state: State, reading: Reading, counts: tuple[int, ...]
+    ) -> Outcome:
+        caches = tuple(map(Cache.told, state.caches, counts))
+        state = evolve(state, caches=caches, deed=None)
+        shown, live = tuple(_shown(state, caches)), dict(reading.read)
+        seen = Sights(caches[0].objects[JOB], shown, reading.strangers, live)
         decided = self._decide(seen, reading.known)
         if not decided.plan:
-            return state
-        return self._carrying(state, seen, decided, reading.known) or state
+            return "nothing", lambda: state
+        what = decided.number, _named(decided, seen)
+        return what, partial(self._carrying, state, seen, decided, reading.known)
 
     # --- Deciding -----------------------------------------------------------------
 
@@ -286,6 +303,11 @@ def _with_version(action: mpijob.Action, versions: Mapping[str, str]) -> mpijob.
     return action
 
 
+def _is_less(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Tell whether a look was told nothing that the other was not told."""
+    return all(a <= b for a, b in zip(one, other, strict=True))
+
+
 def _total(chosen: tuple[tuple[int, Cache], ...]) -> int:
     return sum(count for count, _ in chosen)
 
@@ -320,7 +342,7 @@ def _strangers(
             taken.discard(ref)
             continue
         found.append(value)
-        labels = value["metadata"].get("labels") or {}
+        labels = mapping(value["metadata"].get("labels"))
         if job.uid in owner_uids(value) and labels.get(names.JOB_NAME_LABEL):
             taken.discard(ref)
     return tuple(found), evolve(known, taken=frozenset(taken))
@@ -334,7 +356,7 @@ def _live(state: State, what: Live, job: mpijob.MPIJob) -> Iterator[Manifest]:
         return
     wanted = names.selector(job).items()
     for _, pod in state.children("Pod"):
-        if wanted <= (pod["metadata"].get("labels") or {}).items():
+        if wanted <= mapping(pod["metadata"].get("labels")).items():
             yield pod
 
 

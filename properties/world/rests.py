@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mpijob import names
 from mpijob.job import CleanPodPolicy, MPIJob
-from mpijob.loose import Manifest, mapping, mappings
+from mpijob.loose import NOTHING, Manifest, mapping, mappings
 from mpijob.names import Ref
 from mpijob.status import ConditionType, JobStatus
 from mpijob_operator.simulation.cluster import is_over, is_terminating
@@ -122,4 +122,4 @@ def _not_running(state: State, job: MPIJob) -> str:
 
 
 def _config_map(state: State) -> Manifest:
-    return next((value for _, value in state.children("ConfigMap")), {})
+    return next((value for _, value in state.children("ConfigMap")), NOTHING)

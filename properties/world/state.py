@@ -142,7 +142,7 @@ def is_watched(value: Manifest) -> bool:
 
 def listed(world: Snapshot) -> tuple[Cache, ...]:
     """Return the caches of whoever has listed everything this moment."""
-    shown = {kind: dict[Ref, Manifest]() for kind in LAGGING}
+    shown: dict[Kind, dict[Ref, Manifest]] = {kind: {} for kind in LAGGING}
     for ref, value in world.objects.items():
         if ref[:2] in shown and is_watched(value):
             shown[ref[:2]][ref] = value
