@@ -82,7 +82,7 @@ check: lint types layers ## Do what CI does, in its order, within two minutes
 cover: $(VENV)/.ready controlplane ## Measure branches taken: all in the core, 95 % in the shell
 	@rm -rf build/coverage && mkdir -p build/coverage
 	$(PYTEST) -m '$(HERE)' --cov --cov-report= $(ARGS)
-	$(BIN)/pytest -q -m controlplane --cov --cov-append --cov-report= $(ARGS)
+	$(PYTEST) --dist loadfile -m 'controlplane and not long' --cov --cov-append --cov-report= $(ARGS)
 	$(BIN)/coverage report --include='core/*' --fail-under=$(CORE_COVERAGE)
 	$(BIN)/coverage report --include='adapters/*' --fail-under=$(SHELL_COVERAGE)
 
@@ -108,8 +108,8 @@ controlplane: ## Build etcd, the API server and Helm from Go modules, once
 	tests/controlplane/build.sh
 	tests/deploy/build.sh
 
-cluster-tests: $(VENV)/.ready ## Run the tests that need the control plane
-	$(BIN)/pytest -q -m controlplane $(ARGS)
+cluster-tests: $(VENV)/.ready controlplane ## Run all tests that need the control plane: an hour
+	$(PYTEST) --dist loadfile -m controlplane $(ARGS)
 
 mpi-tests: $(VENV)/.ready ## Run the tests that start real MPI programs
 	@$(BIN)/pip install --quiet --group mpi

@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 from attrs import define, frozen
 
+from tests.cluster.tiers import one_quick
 from tests.controlplane.operator import Operator
 from tests.controlplane.proxy import Fault
 from tests.controlplane.stage import Json, Stage, essence, mpijob
@@ -166,7 +167,7 @@ class Teller:
 
 
 @pytest.mark.rule("B8.3", "B4.7", "B4.5")
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", one_quick(STORIES))
 def test_a_crash_after_any_write_changes_nothing(stage: Stage, name: str) -> None:
     stage.proxy.in_turn = True
     teller = Teller(stage, stage.operator(), STORIES[name])

@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from tests.cluster.tiers import one_quick
 from tests.controlplane.fixtures import USERS, Cluster
 from tests.controlplane.harness import ControlPlane
 from tests.controlplane.nodes import Nodes
@@ -63,7 +64,7 @@ def runs(stage: Stage) -> None:
 
 @pytest.mark.rule("B8.2", "B4.5")
 @pytest.mark.parametrize("applied", [True, False], ids=["applied", "not applied"])
-@pytest.mark.parametrize("what", WRITES)
+@pytest.mark.parametrize("what", one_quick(WRITES))
 def test_an_answer_that_is_lost_doubles_nothing(
     stage: Stage, what: str, applied: bool
 ) -> None:
@@ -79,6 +80,7 @@ def test_an_answer_that_is_lost_doubles_nothing(
 
 
 @pytest.mark.rule("B8.2", "B6.1")
+@pytest.mark.long
 @pytest.mark.parametrize("applied", [True, False], ids=["applied", "not applied"])
 @pytest.mark.parametrize(
     ("verb", "path"),
@@ -112,6 +114,7 @@ def test_an_answer_lost_while_suspending_loses_nothing(
 
 
 @pytest.mark.rule("B8.2")
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("code", "retry_after"),
     [(429, "1"), (500, ""), (503, ""), (504, ""), (409, ""), (410, ""), (401, "")],

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from tests.cluster.tiers import one_quick
 from tests.controlplane.client import Client
 from tests.controlplane.proxy import Fault
 from tests.controlplane.stage import Json, Stage, mpijob
@@ -83,7 +84,7 @@ def blocked_and_back(stage: Stage, what: str, made: Json) -> None:
 
 @pytest.mark.rule("B8.1")
 @pytest.mark.parametrize("labelled", [False, True], ids=["plain", "with our labels"])
-@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("what", one_quick(FOREIGN))
 def test_what_was_there_before_is_not_ours(
     stage: Stage, what: str, labelled: bool
 ) -> None:
@@ -103,7 +104,7 @@ MAKING: Final = {
 
 
 @pytest.mark.rule("B8.1", "B8.2")
-@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("what", one_quick(FOREIGN))
 def test_what_comes_between_look_and_write_is_not_ours(stage: Stage, what: str) -> None:
     made: list[Json] = []
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.controlplane.stage import Json, Stage, mpijob
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
+pytestmark = [pytest.mark.controlplane, pytest.mark.slow, pytest.mark.long]
 
 TIMES: Final = 100
 JOBS: Final = [f"j{number}" for number in range(TIMES)]
