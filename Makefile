@@ -21,7 +21,7 @@ CORE_COVERAGE := 100
 SHELL_COVERAGE := 95
 
 .PHONY: help setup demo try test lint format types layers laws check cover mutants \
-	bench bench-cluster crd crd-refresh controlplane cluster-tests mpi-tests proof rules dist \
+	bench bench-cluster crd crd-refresh controlplane smd cluster-tests mpi-tests proof rules dist \
 	changelog clean
 
 help: ## Show these targets
@@ -107,6 +107,10 @@ proof: $(VENV)/.ready ## Try the laws thoroughly; minutes, not seconds
 controlplane: ## Build etcd, the API server and Helm from Go modules, once
 	tests/controlplane/build.sh
 	tests/deploy/build.sh
+
+smd: $(VENV)/.ready ## Hold server-side apply in memory against Kubernetes' own code
+	$(BIN)/python -m tests.smd.compare --sequences 20000
+	$(BIN)/python -m tests.smd.mutants
 
 cluster-tests: $(VENV)/.ready controlplane ## Run all tests that need the control plane: an hour
 	$(PYTEST) --dist loadfile -m controlplane $(ARGS)

@@ -32,8 +32,6 @@ WRITE_S: Final = 5.0
 READ_S: Final = 30.0
 # The requests under way at once. More do not make the API server faster.
 AT_ONCE: Final = 32
-# Watches, the lease and probes need connections of their own.
-CONNECTIONS: Final = AT_ONCE + 32
 # Of the answer to a write only the metadata is read.
 METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST: Final = (
@@ -177,6 +175,8 @@ class Api:
             headers["Content-Type"] = content_type
         body = None if reads else orjson.dumps(request.body, default=dict)
         leads = self.leads if led else _always
+        if not led:  # What allows the others does not wait behind them.
+            return await self._send(request, given, headers, body, leads)
         await self.pace.turn()
         async with self._turns:
             if not reads and not leads():
@@ -325,7 +325,8 @@ async def opened(
     connection: Connection, *, per_second: float = 0.0, burst: int = 0
 ) -> Api:
     """Return an API server that can be asked."""
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=connection.tls)
+    # Watches hold a connection each, and what is written is bounded by `AT_ONCE`.
+    connector = aiohttp.TCPConnector(limit=0, ssl=connection.tls)
     # A proxy in the environment is for the world outside; and looking for one would
     # cost four times what a request does.
     session = aiohttp.ClientSession(connector=connector, trust_env=False)

@@ -331,6 +331,7 @@ class Controller:
                 if execution.stopped:
                     return
                 answer = await self._send(call.request)
+                self.beat = self.clock()
                 answers.append((call.action, answer))
                 execution = execution.answered(call.number, answer)
 

@@ -8,14 +8,14 @@ the last request was answered (B8.8).
 
 import asyncio
 import contextlib
-import functools
 import gc
 import logging
 import signal
 import socket
 import sys
+import time
 import uuid
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from importlib import metadata
 from typing import Final
 
@@ -53,7 +53,10 @@ FAILED: Final = 1
 
 # A pod has 30 s to end. Looks under way have so long to end by themselves; then nothing
 # more is sent, and what was sent is answered within WRITE_S or can no longer land.
-DRAIN_S: Final = 2.0
+DRAIN_S: Final = 1.0
+
+# As long as a lease takes that nobody holds.
+HASTE_S: Final = 0.5
 
 _log: Final = logging.getLogger(__name__)
 
@@ -190,17 +193,22 @@ class _Process:
         await permitted(self.api, flags, groups)
         controller = self._controller(served)
         async with self._serving(controller), asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(reflector.run())
-                for reflector in controller.caches.reflectors
-            ]
-            code = FAILED
+            watching: list[asyncio.Task[None]] = []
+
+            def watch() -> None:
+                reflectors = controller.caches.reflectors
+                watching.extend(group.create_task(r.run()) for r in reflectors)
+
             try:
-                code = await self._led(controller)
+                if flags.leader_elect:
+                    return await self._elected(controller, watch)
+                watch()
+                if await self._synced(controller, 0.0):
+                    await self._work(controller, None)
+                return DONE
             finally:
-                for task in tasks:
+                for task in watching:
                     task.cancel()
-        return code
 
     def _controller(self, served: Served) -> Controller:
         flags = self.flags
@@ -250,43 +258,82 @@ class _Process:
 
     # --- Leading ------------------------------------------------------------
 
-    async def _led(self, controller: Controller) -> int:
-        """Wait for warm caches and for the Lease, work, and give it back."""
-        while controller.caches.unsynced:
-            if await self._stopped(within_s=0.05):
-                return DONE
-        _log.info("synced", extra={"jobs": len(controller.caches.store.jobs)})
-        # What the caches hold stays; to look through it for garbage is for nothing.
-        gc.collect()
-        gc.freeze()
-        if not self.flags.leader_elect:
-            await self._work(controller, None)
-            return DONE
+    async def _elected(self, controller: Controller, watch: Callable[[], None]) -> int:
+        """Wait for the Lease, and for caches that are newer; work; give it back."""
         election = Election(
-            functools.partial(self.api.send, led=False),
-            identity=self.identity,
-            namespace=self.flags.lock_namespace,
+            self.api.send, identity=self.identity, namespace=self.flags.lock_namespace
         )
         self.api.leads = election.leads
         standing = asyncio.create_task(election.run())
+        clean = True
         try:
-            while not election.leads():
-                if await self._stopped(within_s=0.05):
-                    return DONE
+            # Whoever is alone leads at once, and lists once; a standby keeps warm.
+            alone = await self._until(election.leads, standing, HASTE_S)
+            since = time.monotonic()
+            watch()
+            if not await self._synced(controller, 0.0):
+                return DONE
+            if not await self._until(election.leads, standing):
+                return FAILED if standing.done() else DONE
             self.metrics.leads(leads=True)
             _log.info("leading", extra={"identity": self.identity})
-            return await self._work(controller, standing)
+            # A cache that was warm may not show yet what the old leader wrote last.
+            since = since if alone else time.monotonic()
+            if not await self._synced(controller, since):
+                return DONE
+            code, clean = await self._work(controller, standing)
+            return code
         finally:
             self.metrics.leads(leads=False)
             standing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await standing
-            await election.release()
+            if clean:  # Else something that was sent may still land.
+                await election.release()
+
+    async def _until(
+        self,
+        true: Callable[[], bool],
+        standing: "asyncio.Task[None] | None" = None,
+        within_s: float = float("inf"),
+    ) -> bool:
+        """Wait until something is true; tell whether it is.
+
+        It is waited for no longer once the election is over, or a signal came.
+        """
+        end = time.monotonic() + within_s
+        while not true() and time.monotonic() < end:
+            over = standing is not None and standing.done()
+            if over or await self._stopped(within_s=0.02):
+                break
+        return true()
+
+    async def _synced(self, controller: Controller, since: float) -> bool:
+        """Wait until every cache was listed later than this; tell whether it was."""
+        reflectors = controller.caches.reflectors
+        for reflector in reflectors:
+            if reflector.synced and reflector.progress.listed < since:
+                reflector.refresh(at_once=True)
+
+        def listed() -> bool:
+            return all(each.progress.listed >= since for each in reflectors)
+
+        if not await self._until(listed):
+            return False
+        _log.info("synced", extra={"jobs": len(controller.caches.store.jobs)})
+        # What the caches hold stays; to look through it for garbage is for nothing.
+        gc.collect()
+        gc.freeze()
+        return True
 
     async def _work(
         self, controller: Controller, standing: "asyncio.Task[None] | None"
-    ) -> int:
-        """Work until a signal, or until somebody else may lead."""
+    ) -> tuple[int, bool]:
+        """Work until a signal, or until somebody else may lead.
+
+        Returns:
+            The exit code, and whether all that was sent was answered.
+        """
         await adopt(self.api, controller, self.flags.namespaces)
         workers = [
             asyncio.create_task(controller.work())
@@ -302,12 +349,12 @@ class _Process:
         controller.drain()
         await asyncio.wait(workers, timeout=DRAIN_S)
         self.api.leads = _never
-        await asyncio.wait(workers, timeout=WRITE_S + 0.5)
+        _, late = await asyncio.wait(workers, timeout=WRITE_S + 0.5)
         for task in (stop, *workers):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Deposed):
             await asyncio.gather(*workers)
-        return code
+        return code, not late
 
     async def _stopped(self, *, within_s: float) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -93,9 +93,9 @@ class Reflector:
         """Whether it was asked to list anew, and has not begun."""
         return self._nudge.is_set()
 
-    def refresh(self) -> None:
+    def refresh(self, *, at_once: bool = False) -> None:
         """List anew, soon: whoever asks has reason to think that this cache is old."""
-        if self.clock() - self.progress.listed >= REFRESH_S:
+        if at_once or self.clock() - self.progress.listed >= REFRESH_S:
             self._nudge.set()
             if self._open is not None:
                 self._open.close()
