@@ -13,7 +13,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Two workers suit the smallest machine that this is built on.
 WORKERS ?= 2
-PYTEST := $(BIN)/pytest -q -n $(WORKERS)
+# A file stays with one worker: examples in a docstring build on each other.
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 # The tests that need more than this checkout have targets of their own.
 HERE := not controlplane and not mpi
 # Held by CI, aimed at here.
@@ -82,7 +83,7 @@ check: lint types layers ## Do what CI does, in its order, within two minutes
 cover: $(VENV)/.ready controlplane ## Measure branches taken: all in the core, 95 % in the shell
 	@rm -rf build/coverage && mkdir -p build/coverage
 	$(PYTEST) -m '$(HERE)' --cov --cov-report= $(ARGS)
-	$(PYTEST) --dist loadfile -m 'controlplane and not long' --cov --cov-append --cov-report= $(ARGS)
+	$(PYTEST) -m 'controlplane and not long' --cov --cov-append --cov-report= $(ARGS)
 	$(BIN)/coverage report --include='core/*' --fail-under=$(CORE_COVERAGE)
 	$(BIN)/coverage report --include='adapters/*' --fail-under=$(SHELL_COVERAGE)
 
@@ -113,7 +114,7 @@ smd: $(VENV)/.ready ## Hold server-side apply in memory against Kubernetes' own 
 	$(BIN)/python -m tests.smd.mutants
 
 cluster-tests: $(VENV)/.ready controlplane ## Run all tests that need the control plane: an hour
-	$(PYTEST) --dist loadfile -m controlplane $(ARGS)
+	$(PYTEST) -m controlplane $(ARGS)
 
 mpi-tests: $(VENV)/.ready ## Run the tests that start real MPI programs
 	@$(BIN)/pip install --quiet --group mpi
