@@ -100,6 +100,7 @@ def test_a_malformed_job_stops_no_other(stage: Stage, spec: object) -> None:
     assert stage.condition("bad", "Failed")["reason"] == "InvalidSpec"
 
 
+@pytest.mark.long
 @pytest.mark.rule("B8.4", "B8.1")
 def test_five_thousand_pods_that_bear_a_jobs_label_stop_nobody(stage: Stage) -> None:
     posts = [("POST", stage.path("pods"), stray(number)) for number in range(PODS)]
@@ -135,6 +136,7 @@ def stray(number: int) -> Json:
     }
 
 
+@pytest.mark.long
 def test_at_rest_nothing_is_asked_but_watches_and_the_lease(stage: Stage) -> None:
     jobs = (mpijob(f"job-{number}") for number in range(JOBS))
     posts = [("POST", stage.path("mpijobs"), job) for job in jobs]

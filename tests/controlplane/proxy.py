@@ -209,7 +209,7 @@ class Proxy:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
         await self._runner.setup()
-        certificate, key = _certificate(self.folder)
+        certificate, key = certificate_for(self.folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
@@ -350,7 +350,7 @@ def _refusal(fault: Fault) -> web.Response:
     return web.json_response(status, status=fault.code, headers=headers)
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate_for(folder: Path) -> tuple[Path, Path]:
     """Write a certificate for loopback, signed by itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "proxy")])
