@@ -100,8 +100,9 @@ bench: $(VENV)/.ready ## Compare speeds within one run, as ratios
 bench-cluster: $(VENV)/.ready controlplane ## Measure the controller on a real API server
 	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
-proof: $(VENV)/.ready ## Try the laws thoroughly; minutes, not seconds
+proof: $(VENV)/.ready ## Try the laws thoroughly, search every interleaving: an hour
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) properties $(ARGS)
+	$(BIN)/python -m tests.tools.proof
 
 # --- With a real API server, with real MPI -----------------------------------
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is written down of a running operator, asked again; and a cluster, asked live."""
+"""What is written down of an operator, asked again; and a cluster, asked live."""
 
 import json
 import socket
