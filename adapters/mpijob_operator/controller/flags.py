@@ -31,6 +31,8 @@ class Flags:
     kubeconfig: str = ""
     master: str = ""
     threadiness: int = 16
+    # Unlike mpi-operator: requests are not limited by default, but for how many are
+    # under way at once; at five a second 200 jobs wait for minutes.
     kube_api_qps: float = 0.0
     kube_api_burst: int = 0
     gang_scheduling: str = NO_GANG

@@ -15,6 +15,7 @@ from mpijob.job import API_VERSION, KIND
 from mpijob_operator.executor import Kind
 from mpijob_operator.requests import PLURALS
 
+# Unlike mpi-operator: children are watched by label, so that other pods cost nothing.
 OURS: Final = f"{names.OPERATOR_NAME_LABEL}={names.OPERATOR}"
 
 

@@ -206,7 +206,9 @@ class _Process:
             standing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await standing
-            if clean:  # Else something that was sent may still land.
+            # Unlike mpi-operator: the Lease is given back at the end, so that the next
+            # one leads at once; not while something that was sent may land (B8.8).
+            if clean:
                 await election.release()
 
     async def _until(
