@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from kubernetes.aio import client, config
 from kubernetes.aio.client import rest
 
-from mpijob.loose import NOTHING, Manifest, mapping
+from mpijob.loose import NOTHING, Manifest, mapping, mappings, text
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import CONTENT_TYPES, Request, Verb
 
@@ -30,6 +30,8 @@ from mpijob_operator.requests import CONTENT_TYPES, Request, Verb
 WRITE_S: Final = 5.0
 # A list of many thousand objects takes a while; a read changes nothing.
 READ_S: Final = 30.0
+# The objects of one page of a list.
+PAGE: Final = 500
 # The requests under way at once. More do not make the API server faster.
 AT_ONCE: Final = 32
 # Of the answer to a write only the metadata is read.
@@ -256,6 +258,24 @@ class Api:
         if not 200 <= code < 300:  # noqa: PLR2004 - HTTP's own words for success.
             raise Unreachable(code, str(value.get("message", f"answered {code}")))
         return value
+
+    async def read_all(
+        self, path: str, query: Mapping[str, str] = NOTHING, accept: str = JSON
+    ) -> tuple[list[Manifest], str]:
+        """Read a whole list, page by page; return its items, and its version.
+
+        Raises:
+            Unreachable: A page could not be read.
+        """
+        items: list[Manifest] = []
+        query = {**query, "limit": str(PAGE)}
+        while True:
+            page = await self.read(path, query, accept)
+            items.extend(mappings(page.get("items")))
+            metadata = mapping(page.get("metadata"))
+            if not (more := text(metadata, "continue")):
+                return items, text(metadata, "resourceVersion")
+            query["continue"] = more
 
     @contextlib.asynccontextmanager
     async def watch(

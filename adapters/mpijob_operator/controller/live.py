@@ -15,7 +15,7 @@ import orjson
 from kubernetes.aio import config
 
 import mpijob
-from mpijob.loose import Manifest, mapping, mappings, text
+from mpijob.loose import Manifest
 from mpijob_operator.controller import kinds
 from mpijob_operator.controller.api import (
     JSON,
@@ -26,7 +26,6 @@ from mpijob_operator.controller.api import (
     opened,
 )
 from mpijob_operator.controller.kinds import Watched
-from mpijob_operator.controller.reflector import PAGE
 from mpijob_operator.executor import Answer
 from mpijob_operator.keypair import key_pair
 from mpijob_operator.requests import Verb, filled, request_of
@@ -118,19 +117,13 @@ class _Unserved(Exception):  # noqa: N818 - it says what a kind is.
 
 
 async def _all(api: Api, kind: Watched, namespace: str) -> list[Manifest]:
-    query = {"limit": str(PAGE)}
     accept = METADATA_LIST if kind.metadata_only else JSON
     types: dict[str, Any] = {"apiVersion": kind.api_version, "kind": kind.kind}
-    found: list[Manifest] = []
-    while True:
-        try:
-            page = await api.read(kind.path(namespace), query, accept)
-        except Unreachable as trouble:
-            raise _why(kind, namespace, trouble) from None
-        found += [{**item, **types} for item in mappings(page.get("items"))]
-        if not (more := text(mapping(page.get("metadata")), "continue")):
-            return found
-        query = {**query, "continue": more}
+    try:
+        items, _ = await api.read_all(kind.path(namespace), accept=accept)
+    except Unreachable as trouble:
+        raise _why(kind, namespace, trouble) from None
+    return [{**item, **types} for item in items]
 
 
 def _why(kind: Watched, namespace: str, trouble: Unreachable) -> Exception:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from attrs import define, evolve, field
 
-from mpijob.loose import Manifest, integer, mapping, mappings, text
+from mpijob.loose import Manifest, integer, text
 from mpijob_operator.controller.api import (
     JSON,
     METADATA,
@@ -29,7 +29,6 @@ from mpijob_operator.controller.kinds import Watched
 from mpijob_operator.controller.memory import Progress
 from mpijob_operator.executor import age
 
-PAGE: Final = 500
 # The server ends a watch after this, and a little at random, so that the watches of a
 # thousand clients do not all begin at once.
 WATCH_S: Final = 300.0
@@ -113,20 +112,12 @@ class Reflector:
     async def _list(self) -> None:
         self._nudge.clear()
         asked = self.clock()
-        items: list[Manifest] = []
-        query = {"limit": str(PAGE), **self._selector}
         accept = METADATA_LIST if self.kind.metadata_only else JSON
-        while True:
-            page = await self.api.read(self._path, query, accept)
-            items.extend(map(self._typed, mappings(page.get("items"))))
-            metadata = mapping(page.get("metadata"))
-            if not (more := text(metadata, "continue")):
-                break
-            query = {**query, "continue": more}
-        self.progress = Progress(text(metadata, "resourceVersion"), asked)
+        items, version = await self.api.read_all(self._path, self._selector, accept)
+        self.progress = Progress(version, asked)
         self.relists += 1
         self._failures = 0
-        self.sink.replaced(self.kind, self.namespace, items)
+        self.sink.replaced(self.kind, self.namespace, map(self._typed, items))
 
     async def _watch(self) -> None:
         """Take in what happens until the watch ends.
