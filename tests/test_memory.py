@@ -6,7 +6,8 @@ from attrs import evolve
 
 import mpijob
 from mpijob.actions import job_ref
-from mpijob.names import Child, Ref
+from mpijob.names import JOB_NAME_LABEL, Child, Ref
+from mpijob.observed import Owner, Pod
 from mpijob.status import JobStatus
 from mpijob_operator.controller.memory import (
     NEW,
@@ -15,6 +16,7 @@ from mpijob_operator.controller.memory import (
     after,
     behind,
     caught_up,
+    looked_up,
     unread,
 )
 from mpijob_operator.executor import Answer, Execution, start
@@ -116,6 +118,22 @@ def test_a_name_that_was_not_free_is_read_at_each_look() -> None:
     ref = Ref("v1", "Pod", "hpc", "pi-worker-0")
     assert known.taken == {ref}
     assert after(known, carried_out(DONE, written("9")), 0, 5).taken == {ref}
+
+
+@pytest.mark.rule("B8.1")
+def test_a_name_is_read_until_it_is_free_or_its_cache_shows_it() -> None:
+    free, foreign, ours, bare = (
+        Ref("v1", "Pod", "hpc", f"pi-worker-{index}") for index in range(4)
+    )
+    owner = Owner("MPIJob", "pi", "u")
+    labels = {JOB_NAME_LABEL: "pi"}
+    found = {
+        foreign: Pod(foreign.name, labels=labels),
+        ours: Pod(ours.name, owner=owner, labels=labels),
+        bare: Pod(bare.name, owner=owner),
+    }
+    known = Memory(taken=frozenset((free, *found)))
+    assert looked_up(known, found, JOB).taken == {foreign, bare}
 
 
 def test_what_could_not_be_read_is_read_again_later() -> None:

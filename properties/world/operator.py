@@ -30,7 +30,6 @@ from mpijob_operator.controller.store import (
     with_live,
 )
 from mpijob_operator.executor import Execution, Kind, start
-from mpijob_operator.simulation.cluster import owner_uids
 from mpijob_operator.simulation.life import START
 from properties.world.canonical import KNOWN_MAX, Values, token, version
 from properties.world.state import (
@@ -334,18 +333,10 @@ def _strangers(
     """Read who has the names that were not free; forget those that are now."""
     if not known.taken:
         return (), known
-    found: list[Manifest] = []
-    taken = set(known.taken)
-    for ref in sorted(known.taken):
-        value = state.world.objects.get(ref)
-        if value is None:
-            taken.discard(ref)
-            continue
-        found.append(value)
-        labels = mapping(value["metadata"].get("labels"))
-        if job.uid in owner_uids(value) and labels.get(names.JOB_NAME_LABEL):
-            taken.discard(ref)
-    return tuple(found), evolve(known, taken=frozenset(taken))
+    objects = state.world.objects
+    found = {ref: objects[ref] for ref in sorted(known.taken) if ref in objects}
+    sighted = {ref: sightings.sighting(value) for ref, value in found.items()}
+    return tuple(found.values()), memories.looked_up(known, sighted, job)
 
 
 def _live(state: State, what: Live, job: mpijob.MPIJob) -> Iterator[Manifest]:

@@ -268,18 +268,15 @@ class Controller:
         self, job: mpijob.MPIJob, known: Memory
     ) -> tuple[tuple[Seen, ...], Memory]:
         """Read who has the names that were not free; forget those that are now."""
-        found: list[Seen] = []
-        taken = set(known.taken)
+        found: dict[Ref, Seen | None] = {}
         for ref in sorted(known.taken):
-            answer = await self._get(ref)
-            if answer is None:
-                taken.discard(ref)
-            elif (one := self._seen(ref, answer)) is not None:
-                found.append(one)
-                ours = one.sighting.owner.uid == job.uid
-                if ours and one.sighting.labels.get(names.JOB_NAME_LABEL):
-                    taken.discard(ref)  # From now on its cache shows it.
-        return tuple(found), evolve(known, taken=frozenset(taken))
+            if (answer := await self._get(ref)) is not None:
+                found[ref] = self._seen(ref, answer)
+        sighted = {
+            ref: None if one is None else one.sighting for ref, one in found.items()
+        }
+        strangers = tuple(one for one in found.values() if one is not None)
+        return strangers, memories.looked_up(known, sighted, job)
 
     async def _read(self, need: Live, job: mpijob.MPIJob) -> tuple[Seen, ...]:
         if need is Live.LAUNCHER:

@@ -16,7 +16,9 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 import mpijob
+from mpijob import names
 from mpijob.names import Ref
+from mpijob.sightings import Sighting
 from mpijob_operator.executor import End, Execution, Kind, age, remembered
 
 # The first wait after a refusal or an old view, doubled each time up to the longest.
@@ -66,6 +68,29 @@ def behind(memory: Memory, caches: Mapping[Kind, Progress]) -> Iterator[Kind]:
 def caught_up(memory: Memory) -> Memory:
     """Return what is left to know once no cache is behind."""
     return evolve(memory, written={}, doubt=None)
+
+
+def looked_up(
+    memory: Memory, found: Mapping[Ref, Sighting | None], job: mpijob.MPIJob
+) -> Memory:
+    """Return what is known once the names that were not free were read live.
+
+    Forgotten is a name that is free by now (it is not in `found`), and an object of the
+    job that bears its label: from now on its cache shows it.
+    """
+    return evolve(
+        memory,
+        taken=frozenset(
+            ref
+            for ref, sighting in found.items()
+            if sighting is None or not _is_shown(sighting, job)
+        ),
+    )
+
+
+def _is_shown(sighting: Sighting, job: mpijob.MPIJob) -> bool:
+    labelled = bool(sighting.labels.get(names.JOB_NAME_LABEL))
+    return labelled and sighting.owner.uid == job.uid
 
 
 def after(memory: Memory, execution: Execution, now: float, timeout_s: float) -> Memory:
