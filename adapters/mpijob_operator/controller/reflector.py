@@ -2,12 +2,16 @@
 """Keep a cache of one kind as new as the API server lets us.
 
 A list without a resourceVersion is consistent; one with "0" may go back in time, so
-none asks for it. A watch goes on from where the last one ended; what is too old to go
-on from (410) is listed anew. Whatever fails is tried again, later each time: an API
-server that is in trouble is not helped by being asked.
+none asks for it. A watch that ends or breaks off is followed by one from the version
+that came last, and by no list. Three things lead to a list: somebody asks for it
+(`refresh`), the API server will not go on from our version (410, 400), or a watch from
+it stays silent where bookmarks are due, as one does from a version that the API server
+has yet to reach. Whatever fails is tried again, later each time: an API server that is
+in trouble is not helped by being asked.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -38,8 +42,11 @@ FIRST_PAUSE_S: Final = 0.5
 PAUSE_MAX_S: Final = 30.0
 # A cache that is asked for more often is not made newer by it.
 REFRESH_S: Final = 5.0
+# A watch that ends sooner is no better than one that fails.
+BRIEF_S: Final = 1.0
 
-_GONE: Final = 410
+# A version that is none to the API server any more, and one that never was.
+_UNUSABLE: Final = frozenset((410, 400))
 
 _log: Final = logging.getLogger(__name__)
 
@@ -76,9 +83,13 @@ class Reflector:
     namespace: str
     sink: Sink
     clock: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = _chance
     progress: Progress = field(factory=Progress)
     relists: int = 0
-    _nudge: asyncio.Event = field(factory=asyncio.Event)
+    # Whether a watch can go on from the version that we have.
+    _usable: bool = False
+    _wanted: bool = False
+    _hurry: asyncio.Event = field(factory=asyncio.Event)
     _open: Watch | None = None
     _failures: int = 0
 
@@ -90,37 +101,55 @@ class Reflector:
     @property
     def wants_list(self) -> bool:
         """Whether it was asked to list anew, and has not begun."""
-        return self._nudge.is_set()
+        return self._wanted
 
     def refresh(self, *, at_once: bool = False) -> None:
-        """List anew, soon: whoever asks has reason to think that this cache is old."""
+        """List anew: whoever asks has reason to think that this cache is old.
+
+        Args:
+            at_once: Whether to list however new the cache is, and not to wait for the
+                end of a pause. Many may ask for the other; for this, one at a time.
+        """
         if at_once or self.clock() - self.progress.listed >= REFRESH_S:
-            self._nudge.set()
+            self._wanted = True
+            if at_once:
+                self._hurry.set()
             if self._open is not None:
                 self._open.close()
 
     async def run(self) -> None:
-        """List, and watch, and begin again; for ever."""
+        """List, watch, and watch on from there; for ever."""
         while True:
             try:
-                await self._list()
-                while not self._nudge.is_set():
+                if self._wanted or not self._usable:
+                    await self._list()
+                else:
                     await self._watch()
             except Unreachable as trouble:
+                if trouble.code in _UNUSABLE:
+                    self._usable = False
+                if self._usable and self._wanted:
+                    continue  # It was broken off for a list.
                 await self._pause(trouble)
 
     async def _list(self) -> None:
-        self._nudge.clear()
+        """Take in what there is; whoever asks meanwhile is answered by the next.
+
+        Raises:
+            Unreachable: It cannot be told.
+        """
+        self._wanted = self._usable = False
+        self._hurry.clear()
         asked = self.clock()
         accept = METADATA_LIST if self.kind.metadata_only else JSON
         items, version = await self.api.read_all(self._path, self._selector, accept)
         self.progress = Progress(version, asked)
+        self._usable = True
         self.relists += 1
-        self._failures = 0
         self.sink.replaced(self.kind, self.namespace, map(self._typed, items))
 
     async def _watch(self) -> None:
-        """Take in what happens until the watch ends.
+        """Take in what happens from the version that we have.
 
         Raises:
             Unreachable: It could not be opened, broke off, or is too old to go on.
@@ -129,27 +158,37 @@ class Reflector:
             **self._selector,
             "resourceVersion": self.progress.version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(int(WATCH_S * (1 + _chance()))),
+            "timeoutSeconds": str(int(WATCH_S * (1 + self.chance()))),
         }
         accept = METADATA if self.kind.metadata_only else JSON
         if self.kind.metadata_only:
             accept = f"{METADATA};stream=watch,{METADATA}"
-        began = self.clock()
+        async with self.api.watch(self._path, query, accept, SILENCE_S) as watch:
+            await self._follow(watch)
+
+    async def _follow(self, watch: Watch) -> None:
+        """Take in what a watch shows, until it ends.
+
+        Raises:
+            Unreachable: It broke off, ended at once, or is too old to go on.
+        """
+        opened = self.clock()
+        self._open = watch
         try:
-            async with self.api.watch(self._path, query, accept, SILENCE_S) as watch:
-                self._open = watch
-                async for type_, value in watch.events():
-                    self._take(type_, value)
-                    self._failures = 0
+            if self._wanted:
+                return  # Somebody asked while it was opened.
+            async for type_, value in watch.events():
+                self._take(type_, value)
+                self._failures = 0
         except Unreachable as trouble:
-            if self._nudge.is_set() or trouble.code == _GONE:
-                self._nudge.set()
-                return
+            if isinstance(trouble.__cause__, TimeoutError):
+                self._usable = False
             raise
         finally:
             self._open = None
-        if self.clock() - began < 1.0:
-            # One that ends at once is no better than one that fails.
+            if lasted := self.clock() - opened >= BRIEF_S:
+                self._failures = 0
+        if not lasted:
             raise Unreachable(0, "the watch ended at once")
 
     def _take(self, type_: str, value: Manifest) -> None:
@@ -167,7 +206,7 @@ class Reflector:
     async def _pause(self, trouble: Unreachable) -> None:
         self._failures += 1
         longest = min(FIRST_PAUSE_S * 2.0 ** min(self._failures, 16), PAUSE_MAX_S)
-        wait = longest * (1 + _chance()) / 2
+        wait = longest * (1 + self.chance()) / 2
         _log.warning(
             "cannot watch",
             extra={
@@ -177,11 +216,8 @@ class Reflector:
                 "again_in_s": round(wait, 1),
             },
         )
-        try:
-            await asyncio.wait_for(self._nudge.wait(), wait)
-        except TimeoutError:
-            return
-        await asyncio.sleep(FIRST_PAUSE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), wait)
 
     @property
     def _path(self) -> str:
