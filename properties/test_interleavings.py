@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from properties.world.bugs import BUGS, Bug
-from properties.world.scene import WHOLE, WIDE, Scene
+from properties.world.scene import TIMED, WHOLE, WIDE, Scene
 from properties.world.search import Found, Result, Search
 
 # Moments of each scene: some seconds in a check, some minutes in the proof.
@@ -49,7 +49,7 @@ def test_in_a_small_cluster_nothing_ever_goes_wrong(scene: Scene) -> None:
     assert result.sometimes["P26 no live pod is missing from active"]
 
 
-@pytest.mark.parametrize("scene", WIDE, ids=name_of)
+@pytest.mark.parametrize("scene", [*WIDE, *TIMED], ids=name_of)
 def test_users_failures_and_faults_together_do_no_harm(scene: Scene) -> None:
     """Two users' deeds, a failure, a fault: each moment leads to rest in good order."""
     searched(scene, STATES_WIDE)

@@ -109,7 +109,8 @@ def key_of(state: State, values: Values) -> Key:
             versions += (version(change.value), change.revision)
     memory = state.memory
     _note_memory(numbers, versions, memory)
-    numbers.append(hash((state.listed, state.left, state.truth)))
+    now = state.world.now
+    numbers.append(hash((state.listed, state.left, state.truth, now)))
     _note_deed(numbers, versions, state, values)
     if state.floating is not None:
         action = state.floating.action

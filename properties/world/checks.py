@@ -12,18 +12,11 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-import mpijob
-from mpijob import names
 from mpijob.job import MPIJob
-from mpijob.loose import Manifest, mappings
-from mpijob.names import Child, Ref
 from mpijob.status import ConditionType, JobStatus
-from mpijob_operator.executor import Call
-from mpijob_operator.requests import ref_of
-from mpijob_operator.simulation.cluster import is_terminating
-from mpijob_operator.simulation.deeds import is_true, status_of
 from properties.world.canonical import Values
 from properties.world.programs import Move
+from properties.world.requests import Fact, of_request
 from properties.world.rests import (
     Judged,
     active,
@@ -32,9 +25,7 @@ from properties.world.rests import (
     of_rest,
     owners_of,
 )
-from properties.world.state import JOB, Carrying, State
-
-ENDINGS: Final = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
+from properties.world.state import State, listed
 
 
 @frozen
@@ -51,30 +42,36 @@ class Checks:
 
     values: Values
     sometimes: Counter[str] = field(factory=Counter[str])
+    troubles: Counter[str] = field(factory=Counter[str])
 
     def move(self, before: State, move: Move) -> Iterator[Wrong]:
         """Judge what happened, and what is then."""
+        if move.trouble:
+            self.troubles[move.trouble] += 1
         after = move.after
         old, new = self.job(before), self.job(after)
         if old is not None and new is not None and old.uid == new.uid:
             for law, how in _of_statuses(old.status, new.status):
-                yield from self._judged(law, how)
+                yield from self.judged(law, how)
         if new is not None and not new.terminating and after.world is not before.world:
             for moment in MOMENTS:
                 law, how = moment(after, new)
-                yield from self._judged(law, how)
+                yield from self.judged(law, how)
+        if after.world is not before.world:
+            yield from self.judged(*_as_listed(after))
         if move.call is not None and move.answer.code and move.answer.code < _REFUSED:
             fact = Fact(before, after, move.call, old)
-            for law, how in _of_request(fact):
-                yield from self._judged(law, how)
+            for law, how in of_request(fact):
+                yield from self.judged(law, how)
 
     def rest(self, state: State) -> Iterator[Wrong]:
         """Judge where everything came to rest."""
         job = self.job(state)
         for law, how in of_rest(state, job):
-            yield from self._judged(law, how)
+            yield from self.judged(law, how)
 
-    def _judged(self, law: str, how: str | None) -> Iterator[Wrong]:
+    def judged(self, law: str, how: str | None) -> Iterator[Wrong]:
+        """Count that a law was at stake, and tell if it was broken."""
         if how is None:
             return
         self.sometimes[law] += 1
@@ -163,6 +160,14 @@ def _one_launcher(state: State, job: MPIJob) -> Judged:
     return law, f"{pods} are both there" if len(launchers) > 1 else ""
 
 
+def _as_listed(state: State) -> Judged:
+    law = "P24 told all, a cache shows what a list would"
+    for cache, anew in zip(state.caches, listed(state.world), strict=True):
+        if cache.told(len(cache.line)).objects != anew.objects:
+            return law, "what a cache was told is not what there is"
+    return law, ""
+
+
 MOMENTS: Final[tuple[Callable[[State, MPIJob], Judged], ...]] = (
     _counted,
     _freed,
@@ -190,162 +195,3 @@ def _of_statuses(old: JobStatus, new: JobStatus) -> Iterator[Judged]:
         before, after = old.observed_generation or 0, new.observed_generation or 0
         kept = new.is_true(ConditionType.CREATED) and before <= after
         yield law, "" if kept else "Created is gone, or observedGeneration fell"
-
-
-# --- A request ------------------------------------------------------------------------
-
-
-@frozen
-class Fact:
-    """A write of the operator that took effect."""
-
-    before: State
-    after: State
-    call: Call
-    job: MPIJob | None  # As it was.
-
-    @property
-    def decided(self) -> MPIJob:
-        """The job as it was decided on."""
-        return self.call.job
-
-    @property
-    def vouched(self) -> bool:
-        """Whether a guard held before it in its plan."""
-        deed = self.before.deed
-        return isinstance(deed, Carrying) and deed.vouched
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether the job is what was decided on, the status apart."""
-        job, decided = self.job, self.decided
-        return job is not None and (job.uid, job.generation, job.terminating) == (
-            decided.uid,
-            decided.generation,
-            decided.terminating,
-        )
-
-
-def _of_request(fact: Fact) -> Iterator[Judged]:
-    action = fact.call.action
-    match action:
-        case mpijob.WriteStatus(_, _, _, status):
-            yield _of_verdict(fact, status)
-        case mpijob.Create():
-            yield from _of_create(fact, action.manifest)
-            if action.child is Child.LAUNCHER:
-                yield from _of_launch(fact)
-        case mpijob.Apply(_, manifest, ""):
-            yield from _of_create(fact, manifest)
-        case mpijob.Apply(_, manifest, _):
-            yield _mine(fact, ref_of(manifest))
-        case mpijob.Touch():
-            yield _mine(fact, action.ref)
-        case mpijob.Delete():
-            yield from _of_delete(fact, action)
-        case _:
-            return
-
-
-def _of_verdict(fact: Fact, status: JobStatus) -> Judged:
-    law = "P11 a success is a launcher's of this very job"
-    if status.verdict is not ConditionType.SUCCEEDED:
-        return law, None
-    told = fact.job is not None and fact.job.status.verdict is not None
-    good = told or fact.before.truth.won
-    return law, "" if good else "no launcher of this job exited with 0"
-
-
-def _of_create(fact: Fact, manifest: Manifest) -> Iterator[Judged]:
-    references = mappings(manifest["metadata"].get("ownerReferences"))
-    uids = [o.get("uid") for o in references if o.get("controller") is True]
-    good = uids == [fact.decided.uid]
-    yield "P12 every child names its owner", "" if good else f"controllers {uids}"
-    law = "P10 nothing is made before a guard held"
-    floats = fact.before.floating is not None
-    vouched = fact.vouched or floats
-    yield law, "" if vouched else "neither a status write nor a read vouched for it"
-    law = "P15 nothing is made once the verdict is written"
-    job = fact.job
-    if job is not None and job.uid == fact.decided.uid:
-        over = job.status.verdict
-        kind = manifest["kind"]
-        yield law, f"a {kind} is made after {over}" if over else ""
-
-
-def _of_launch(fact: Fact) -> Iterator[Judged]:
-    law = "P15 a job with a result is not run again"
-    result = fact.before.truth.result
-    yield law, "a launcher had succeeded, and another is made" if result else ""
-    law = "P19 the launcher waits for every worker"
-    job = fact.decided
-    if not job.waits_for_workers:
-        return
-    pods = {ref.name: value for ref, value in fact.before.caches[1].objects.items()}
-    waited = [names.worker(job, index) for index in range(job.workers)]
-    missing = [
-        name
-        for name in waited
-        if not is_true(pods.get(name, {}), "Ready") or is_terminating(pods[name])
-    ]
-    yield law, f"{', '.join(missing)} was not Ready" if missing else ""
-
-
-def _mine(fact: Fact, ref: Ref) -> Judged:
-    law = "P9 only what is ours is written or deleted"
-    value = fact.before.world.objects.get(ref)
-    if value is None:
-        return law, None
-    owners = _controllers(value)
-    if ref == JOB:
-        owners = {str(value["metadata"]["uid"])}
-    mine = fact.decided.uid in owners
-    return law, "" if mine else f"{ref.kind} {ref.name} is of {owners or 'nobody'}"
-
-
-def _controllers(value: Manifest) -> set[str]:
-    owners = mappings(value["metadata"].get("ownerReferences"))
-    return {str(o.get("uid")) for o in owners if o.get("controller") is True}
-
-
-def _of_delete(fact: Fact, action: mpijob.Delete) -> Iterator[Judged]:
-    yield _mine(fact, action.ref)
-    value, job = fact.before.world.objects.get(action.ref), fact.job
-    if value is None or job is None or job.uid != fact.decided.uid:
-        return
-    verdict = job.status.verdict
-    if action.ref == JOB:
-        law = "P16 the MPIJob goes after its verdict"
-        yield law, "" if verdict else "it had none"
-    elif action.ref.kind == "Job":
-        yield from _of_launcher_deletion(action, value, job)
-    elif action.ref.kind == "Pod" and fact.unchanged:
-        yield _of_worker_deletion(action, value, job)
-
-
-def _of_launcher_deletion(
-    action: mpijob.Delete, value: Manifest, job: MPIJob
-) -> Iterator[Judged]:
-    policies = ("Background", "Foreground")
-    law = "P13b a Job takes its pods along"
-    yield law, "" if action.propagation in policies else "its pods are left behind"
-    law = "P16 no result is deleted unread"
-    ended = [e for e in ENDINGS if is_true(value, e)]
-    if ended and not is_terminating(value):
-        lost = not job.status.verdict
-        yield law, f"the Job was {ended[0]}, and no status says so" if lost else ""
-
-
-def _of_worker_deletion(action: mpijob.Delete, value: Manifest, job: MPIJob) -> Judged:
-    law = "P16 no worker that is wanted is deleted"
-    index = names.worker_index(job, action.ref.name)
-    status = job.status
-    stopped = job.run_policy.suspend or status.is_true(ConditionType.SUSPENDED)
-    wanted = (
-        index is not None
-        and index < job.workers
-        and not stopped
-        and status.verdict is None
-        and status_of(value).get("phase") != "Failed"
-    )
-    return law, f"{action.ref.name} was wanted" if wanted else ""

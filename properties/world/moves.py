@@ -12,12 +12,8 @@ from typing import Final
 
 from attrs import evolve
 
-import mpijob
 from mpijob.loose import Manifest
-from mpijob.names import Child, Ref
-from mpijob_operator.controller.memory import NEW
-from mpijob_operator.executor import Answer, Call
-from mpijob_operator.requests import ref_of
+from mpijob.names import Ref
 from mpijob_operator.simulation.cluster import (
     Cluster,
     is_over,
@@ -25,28 +21,24 @@ from mpijob_operator.simulation.cluster import (
     owner_uids,
 )
 from mpijob_operator.simulation.deeds import status_of
-from mpijob_operator.simulation.operator import send
 from properties.world import pods
-from properties.world.operator import WRITE_S, Looks
-from properties.world.programs import NO_ANSWER, Move, Programs
+from properties.world.operator import Looks
+from properties.world.programs import Move, Programs
 from properties.world.sandbox import Sandbox
 from properties.world.scene import Scene
+from properties.world.sending import Sending
 from properties.world.state import (
     JOB,
     Carrying,
     Left,
     Reading,
     State,
+    later,
     listed,
     moved,
 )
-from properties.world.truth import (
-    counts,
-    meddled,
-    told_of,
-    uid_of,
-    vouches,
-)
+from properties.world.trouble import Trouble
+from properties.world.truth import counts, meddled, uid_of
 
 
 class Moves:
@@ -58,24 +50,31 @@ class Moves:
         self.cluster = self.sandbox.cluster
         lags = scene.job_controller_lags
         self.programs = Programs(self.sandbox, lags=lags)
-        self._lived: dict[tuple[int, str], int] = {}
+        self.sending = Sending(scene, looks, self.sandbox)
+        self.trouble = Trouble(self.sending)
+        self._lived: dict[tuple[int, str, float], int] = {}
 
     def every(self, state: State) -> Iterator[Move]:
         """Yield each way in which a moment may go on."""
         yield from self._operator(state)
         yield from self.programs.every(state)
         yield from self._nodes(state)
-        yield from self._trouble(state)
+        yield from self.trouble.every(state)
         yield from self._users(state)
+        yield from self._time(state)
 
     def fair(self, state: State) -> Move | None:
         """Return how it goes on if no more trouble comes; None at rest.
 
         Everybody does what is theirs to do, the cluster first, and every cache is told
-        everything. A launcher runs on.
+        everything. A launcher runs on. Time passes where nothing else is to be done.
         """
+        return self.soon(state) or self._at_last(state)
+
+    def soon(self, state: State) -> Move | None:
+        """Return how it goes on while no time passes; None where only time helps."""
         if state.floating is not None:
-            return next(self._floating(state))
+            return next(self.trouble.floating(state))
         for move in self.programs.every(state):
             return move
         for move in self._nodes(evolve(state, left=_NONE)):
@@ -88,15 +87,39 @@ class Moves:
         after = self.looks.whole(state)
         return None if after is None else Move("operator looks", after)
 
+    # --- Time -------------------------------------------------------------------------
+
+    def _time(self, state: State) -> Iterator[Move]:
+        """Yield the next moment at which a look would come to something else."""
+        if not state.left.waits or state.deed is not None:
+            return
+        seconds = self.looks.timer(state)
+        if seconds is not None:
+            left = evolve(state.left, waits=state.left.waits - 1)
+            after = evolve(later(state, seconds), left=left)
+            yield Move(_passes(seconds), after, trouble="time")
+
+    def _at_last(self, state: State) -> Move | None:
+        """Return the next moment at which something happens by itself."""
+        now = state
+        for _ in range(_TIMERS_MAX):
+            seconds = self.looks.timer(now)
+            if seconds is None:
+                return None
+            now = later(now, seconds)
+            if self.looks.whole(now) is not None:
+                return Move(_passes(now.world.now - state.world.now), now)
+        return None
+
     # --- The operator ---------------------------------------------------------------
 
     def _operator(self, state: State) -> Iterator[Move]:
         deed = state.deed
         if isinstance(deed, Carrying):
-            yield self._sends(state, deed)
+            yield self.sending.next(state, deed)
         elif isinstance(deed, Reading):
             for after in self.looks.read(state, deed):
-                yield Move("operator reads live", self._with_events(after))
+                yield Move("operator reads live", self.sending.with_events(after))
         elif state.memory.doubt is not None and not state.listed:
             if state.floating is None:
                 yield self._lists_anew(state)
@@ -111,67 +134,13 @@ class Moves:
                 if count
             )
             what = f"operator is told {news or 'nothing new'} and looks"
-            yield Move(what, self._with_events(after))
+            lags = "lag" if any(cache.line for cache in after.caches) else ""
+            yield Move(what, self.sending.with_events(after), trouble=lags)
 
     def _lists_anew(self, state: State) -> Move:
         caches = listed(state.world)
         after = evolve(state, caches=caches, listed=True)
         return Move("operator lists everything anew", after)
-
-    def _sends(self, state: State, deed: Carrying) -> Move:
-        call = deed.execution.ready()[0]
-        after, answer = self._sent(state, call)
-        told = answer.code if answer.code >= _REFUSED else "done"
-        what = f"operator sends {said(call.action)}: {told}"
-        after = self._answered(after, deed, call, answer, state)
-        if not self.scene.each_thing and _is_thing(call.action):
-            following = after.deed
-            if isinstance(following, Carrying):
-                following_call = following.execution.ready()[0]
-                if _is_thing(following_call.action):
-                    rest = self._sends(after, following)
-                    return evolve(rest, what=f"{what}; {rest.what}")
-        return Move(what, after, call, answer)
-
-    def _sent(self, state: State, call: Call) -> tuple[State, Answer]:
-        action = call.action
-        if isinstance(action, mpijob.Create | mpijob.Apply):
-            state = self.sandbox.restore(state, ref_of(action.manifest), call.job.uid)
-        else:
-            self.sandbox.restore(state)
-        answer = send(self.cluster, call)
-        return self.sandbox.moved(state), answer
-
-    def _answered(
-        self, after: State, deed: Carrying, call: Call, answer: Answer, before: State
-    ) -> State:
-        execution = deed.execution.answered(call.number, answer)
-        action, done = call.action, 200 <= answer.code < 300
-        vouched = deed.vouched
-        if done and isinstance(action, mpijob.WriteStatus | mpijob.Confirm):
-            vouched = vouches(before.job, execution.job)
-        truth = told_of(after.truth, call, before, after) if done else after.truth
-        deed = evolve(deed, execution=execution, vouched=vouched)
-        after = evolve(after, truth=truth, deed=deed)
-        return self._with_events(after)
-
-    def _with_events(self, state: State) -> State:
-        """Return it when Events were told and what is over was remembered."""
-        deed = state.deed
-        if not isinstance(deed, Carrying):
-            return state
-        execution = deed.execution
-        while (calls := execution.ready()) and isinstance(
-            calls[0].action, mpijob.Event
-        ):
-            execution = execution.answered(calls[0].number, _DONE)
-        if execution.end is None:
-            if execution is deed.execution:
-                return state
-            return evolve(state, deed=evolve(deed, execution=execution))
-        known = self.looks.engine.after(deed.known, execution, 0.0, WRITE_S)
-        known = evolve(known, fruitless=0, pause=0.0)
-        return evolve(state, deed=None, memory=known, listed=known.doubt is None)
 
     # --- Pods -------------------------------------------------------------------------
 
@@ -224,13 +193,16 @@ class Moves:
         """Let something happen to a pod; it is found out once for equal pods."""
         values, world = self.looks.values, state.world
         before = values.number(world.objects[ref])
-        after = self._lived.get((before, what))
+        known = before, what, world.now
+        after = self._lived.get(known)
         if after is None:
             self.cluster.restore(world)
             act(self.cluster)
+            if what != "starts" and not self.scene.dated:
+                pods.timeless(ref, self.cluster)
             pod = self.cluster.objects.get(ref)
             after = _GONE if pod is None else values.number(pod)
-            self._lived[before, what] = after
+            self._lived[known] = after
         if after == before:
             return state
         objects, revision = dict(world.objects), world.revision + 1
@@ -240,59 +212,6 @@ class Moves:
             objects[ref] = values.written(after, revision)
         world = evolve(world, revision=revision, objects=objects)
         return moved(state, world, values.looks_same)
-
-    # --- Trouble ----------------------------------------------------------------------
-
-    def _floating(self, state: State) -> Iterator[Move]:
-        if state.floating is None:
-            return
-        call = state.floating
-        after, answer = self._sent(evolve(state, floating=None), call)
-        done = answer.code < _REFUSED
-        truth = told_of(after.truth, call, state, after) if done else after.truth
-        after = evolve(after, truth=truth)
-        yield Move(f"{said(call.action)} lands after all", after, call, answer)
-        lost = evolve(state, floating=None)
-        yield Move(f"{said(call.action)} never lands", lost)
-
-    def _trouble(self, state: State) -> Iterator[Move]:
-        yield from self._floating(state)
-        if not state.left.faults:
-            return
-        left = evolve(state.left, faults=state.left.faults - 1)
-        troubled = evolve(state, left=left)
-        if isinstance(state.deed, Carrying):
-            yield from self._crashes(troubled)
-            if state.floating is None:
-                yield from self._unanswered(troubled, state.deed)
-        elif state.memory.doubt is not None or state.memory.taken:
-            yield from self._crashes(troubled)
-
-    def _crashes(self, state: State) -> Iterator[Move]:
-        engine = self.looks.engine
-        fresh = evolve(state, memory=NEW, deed=None, listed=True)
-        if engine.lists_anew:
-            fresh = evolve(fresh, caches=listed(state.world))
-        if state.floating is None or not engine.waits_for_lease:
-            yield Move("operator crashes and starts anew", fresh)
-        deed = state.deed
-        if not engine.waits_for_lease and isinstance(deed, Carrying):
-            call = deed.execution.ready()[0]
-            fresh = evolve(fresh, floating=call)
-            yield Move(f"operator crashes, with {said(call.action)} under way", fresh)
-
-    def _unanswered(self, state: State, deed: Carrying) -> Iterator[Move]:
-        call = deed.execution.ready()[0]
-        if isinstance(call.action, mpijob.Confirm):
-            return
-        what = f"operator sends {said(call.action)} and hears nothing"
-        after, answer = self._sent(state, call)
-        if answer.code < _REFUSED:
-            after = evolve(after, truth=told_of(after.truth, call, state, after))
-            done = self._answered(after, deed, call, NO_ANSWER, state)
-            yield Move(f"{what}: it was done", done, call, answer)
-        none = self._answered(state, deed, call, NO_ANSWER, state)
-        yield Move(f"{what}: it is under way", evolve(none, floating=call))
 
     # --- Users ------------------------------------------------------------------------
 
@@ -309,23 +228,12 @@ class Moves:
             yield Move(f"user {what}", evolve(after, truth=meddled(after, state)))
 
 
-_REFUSED: Final = 400
 _GONE: Final = -1
-_DONE: Final = Answer(201)
 _NONE: Final = Left(0, 0, 0)
+# A job that only looks again now and then, and finds nothing new, is at rest.
+_TIMERS_MAX: Final = 8
 _KINDS: Final = ("MPIJob", "pods", "launcher Job")
 
 
-def said(action: mpijob.Action) -> str:
-    """Name an action as a story tells it."""
-    if isinstance(action, mpijob.Create | mpijob.Apply):
-        return f"{type(action).__name__} {action.child.value} {action.name}"
-    if isinstance(action, mpijob.Delete | mpijob.Touch):
-        name = f"{action.ref.kind} {action.ref.name}"
-        return f"{type(action).__name__} {name}"
-    return type(action).__name__
-
-
-def _is_thing(action: mpijob.Action) -> bool:
-    things = (Child.SERVICE, Child.CONFIG_MAP, Child.SECRET)
-    return isinstance(action, mpijob.Create | mpijob.Apply) and action.child in things
+def _passes(seconds: float) -> str:
+    return f"{seconds:g} s pass"

@@ -8,6 +8,7 @@ be taken away, to see what it is good for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from itertools import product
 from typing import Final
@@ -84,6 +85,7 @@ class Decided:
     needs: frozenset[Live]
     number: int
     words: tuple[str, ...]  # The versions that the plan names.
+    after: float | None = None  # Seconds until a look would come to something else.
 
 
 @frozen
@@ -96,6 +98,7 @@ class Sights:
     live: Mapping[Live, tuple[Manifest, ...]] = field(
         factory=dict[Live, tuple[Manifest, ...]]
     )
+    now: float = 0.0
 
     @property
     def every(self) -> tuple[Manifest, ...]:
@@ -110,9 +113,13 @@ Outcome = tuple[object, Callable[[], State | None]]
 class Looks:
     """Decides, and remembers what it decided on equal sights."""
 
-    def __init__(self, engine: Engine, values: Values) -> None:
-        self.engine, self.values = engine, values
-        self.world = mpijob.World(START, engine.settings)
+    def __init__(
+        self,
+        engine: Engine,
+        values: Values,
+        lags: frozenset[Kind] = frozenset(LAGGING),
+    ) -> None:
+        self.engine, self.values, self.lags = engine, values, lags
         self._decided: dict[tuple[int, ...], Decided] = {}
         self._plans: dict[str, int] = {}
 
@@ -143,7 +150,8 @@ class Looks:
         """Yield how far a cache may be told for a look: as far as what we wrote."""
         kind, whole = LAGGING[number], state.caches[number]
         listed = float("inf") if state.listed else float("-inf")
-        for count in range(len(whole.line) + 1):
+        most = len(whole.line)
+        for count in range(0 if kind in self.lags else most, most + 1):
             cache = whole.told(count)
             progress = {kind: Progress(str(cache.revision), listed)}
             if not any(self.engine.behind(state.memory, progress)):
@@ -151,26 +159,39 @@ class Looks:
 
     def whole(self, state: State) -> State | None:
         """Return the look at everything there is, None where it changes nothing."""
-        told = [[*self._told(state, number)] for number in range(len(LAGGING))]
-        if not all(told):
-            return None
-        outcome = self._look(state, tuple(each[-1][1] for each in told))
+        caches = self._newest(state)
+        outcome = None if caches is None else self._look(state, caches)
         return None if outcome is None else outcome[1]()
+
+    def timer(self, state: State) -> float | None:
+        """Return the seconds until a look comes to something else, None for never."""
+        caches = self._newest(state)
+        if caches is None or JOB not in caches[0].objects:
+            return None
+        return self._decide(*self._sights(state, caches)).after
+
+    def _newest(self, state: State) -> tuple[Cache, ...] | None:
+        told = [[*self._told(state, number)] for number in range(len(LAGGING))]
+        return tuple(each[-1][1] for each in told) if all(told) else None
+
+    def _sights(self, state: State, caches: tuple[Cache, ...]) -> tuple[Sights, Memory]:
+        value = caches[0].objects[JOB]
+        known = memories.caught_up(state.memory)
+        strangers, known = _strangers(state, self.values.job(value), known)
+        shown, now = tuple(_shown(state, caches)), state.world.now
+        return Sights(value, shown, strangers, now=now), known
 
     def _look(self, state: State, caches: tuple[Cache, ...]) -> Outcome | None:
         """Return what comes of a look, and how to get there; None for nothing."""
-        value = caches[0].objects.get(JOB)
-        if value is None:
+        if JOB not in caches[0].objects:
             return None
-        job = self.values.job(value)
-        known = memories.caught_up(state.memory)
-        strangers, known = _strangers(state, job, known)
-        seen = Sights(value, tuple(_shown(state, caches)), strangers)
+        seen, known = self._sights(state, caches)
         decided = self._decide(seen, known)
         what: object
         if decided.needs:
-            what = known, decided.needs, version(value)
-            reading = Reading(job, strangers, decided.needs, known)
+            what = known, decided.needs, version(seen.job)
+            job = self.values.job(seen.job)
+            reading = Reading(job, seen.strangers, decided.needs, known)
             after = partial(evolve, state, caches=caches, memory=known, deed=reading)
             return what, after
         if not decided.plan:
@@ -219,7 +240,10 @@ class Looks:
             yield evolve(state, deed=reading)
             return
         taken: list[tuple[tuple[int, ...], object]] = []
-        lengths = (range(len(cache.line) + 1) for cache in state.caches[1:])
+        lengths = [
+            range(0 if kind in self.lags else len(cache.line), len(cache.line) + 1)
+            for kind, cache in zip(LAGGING[1:], state.caches[1:], strict=True)
+        ]
         for counts in sorted(product(*lengths), key=sum):
             what_for, after = self._read_whole(state, reading, (0, *counts))
             if any(what_for == w and _is_less(c, counts) for c, w in taken):
@@ -233,7 +257,8 @@ class Looks:
         caches = tuple(map(Cache.told, state.caches, counts))
         state = evolve(state, caches=caches, deed=None)
         shown, live = tuple(_shown(state, caches)), dict(reading.read)
-        seen = Sights(caches[0].objects[JOB], shown, reading.strangers, live)
+        now, job = state.world.now, caches[0].objects[JOB]
+        seen = Sights(job, shown, reading.strangers, live, now)
         decided = self._decide(seen, reading.known)
         if not decided.plan:
             return "nothing", lambda: state
@@ -248,7 +273,7 @@ class Looks:
         numbers += map(number, seen.strangers)
         for what, found in seen.live.items():
             numbers += (hash(what.value), *map(number, found))
-        numbers.append(hash(known.refusals))
+        numbers += (hash(known.refusals), int(seen.now))
         key = tuple(numbers)
         decided = self._decided.get(key)
         if decided is None:
@@ -268,13 +293,17 @@ class Looks:
         found = sights(job, bucket, _seen(self._blind(seen.strangers)))
         sight = evolve(observed(job, found), refusals=known.refusals)
         sight = self.engine.sees(job, evolve(sight, live=frozenset(seen.live)))
-        answer = mpijob.reconcile(job, sight, self.world)
+        now = START + timedelta(seconds=seen.now)
+        world = mpijob.World(now, self.engine.settings)
+        answer = mpijob.reconcile(job, sight, world)
         plan = mpijob.plan(job, sight, answer)
         plan = self.engine.plans(job, sight, plan)
         number = self._plans.setdefault(repr(plan), len(self._plans))
         words = (_version_of(action) for step in plan for action in step)
         named = tuple(dict.fromkeys(word for word in words if word))
-        return Decided(plan, answer.needs, number, named)
+        after = answer.requeue_after
+        seconds = None if after is None else after.total_seconds()
+        return Decided(plan, answer.needs, number, named, seconds)
 
     def _blind(self, values: Iterable[Manifest]) -> Iterator[Manifest]:
         for value in values:

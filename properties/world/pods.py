@@ -21,24 +21,21 @@ def lives_on(ref: Ref, cluster: Cluster) -> None:
             return
         due[0].perform(cluster)
         if going:
-            _timeless(ref, cluster)
             return
 
 
 def ends(ref: Ref, code: int, cluster: Cluster) -> None:
     """End the program of a pod."""
     nodes.exit_with(cluster, ref=ref, code=code)
-    _timeless(ref, cluster)
 
 
 def evicted(ref: Ref, cluster: Cluster) -> None:
     """Take a pod from its node; the object stays."""
     nodes.evict(cluster, ref=ref)
-    _timeless(ref, cluster)
 
 
-def _timeless(ref: Ref, cluster: Cluster) -> None:
-    """Take the times from how containers ended: no wait hangs on them."""
+def timeless(ref: Ref, cluster: Cluster) -> None:
+    """Take the times from how containers ended, so that no wait hangs on them."""
     pod = cluster.objects.get(ref)
     if pod is None:
         return

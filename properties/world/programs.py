@@ -15,7 +15,11 @@ from mpijob.names import Ref
 from mpijob_operator.executor import Answer, Call
 from mpijob_operator.simulation.deeds import Deed
 from mpijob_operator.simulation.garbage_collector import collector
-from mpijob_operator.simulation.job_controller import job_controller, pod_of
+from mpijob_operator.simulation.job_controller import (
+    BACKOFF_MAX,
+    job_controller,
+    pod_of,
+)
 from properties.world.canonical import KNOWN_MAX, version
 from properties.world.sandbox import Sandbox
 from properties.world.state import State, moved
@@ -33,6 +37,8 @@ class Move:
     # Of a request of the operator: what it was, and what became of it.
     call: Call | None = None
     answer: Answer = NO_ANSWER
+    # What went wrong, if anything did: a fault, a lag, time that passed too soon.
+    trouble: str = ""
 
 
 @frozen
@@ -65,6 +71,7 @@ class Programs:
             *sorted(map(number, state.world.objects.values())),
             -1 if state.making is None else number(state.making[1]),
             *state.made.values(),
+            int(state.world.now),
         )
         known = self._done_before.get(key)
         if known is None:
@@ -130,6 +137,8 @@ class Programs:
         """Yield what the Job controller may do; what nobody sees goes with the next."""
         self.sandbox.restore(state)
         for deed in job_controller(self.sandbox.cluster):
+            if deed.at > state.world.now + BACKOFF_MAX:
+                continue  # It waits for a deadline, which is not over.
             if self.lags and deed.what.startswith("makes a pod"):
                 making = deed.ref, state.world.objects[deed.ref]
                 after = evolve(state, making=making)
@@ -160,7 +169,8 @@ class Programs:
         return Move(f"{deed.who} {what}", after)
 
     def _collects(self, state: State) -> Iterator[Move]:
-        deeds = collector(self.sandbox.cluster)
+        now = state.world.now
+        deeds = [deed for deed in collector(self.sandbox.cluster) if deed.at <= now]
         if not deeds:
             return
         for deed in deeds:

@@ -51,14 +51,37 @@ def owners_of(value: Manifest) -> set[str]:
 
 
 def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
-    law = "P28 it arrives: "
+    """Judge where nothing more happens."""
+    if state.truth.refused:
+        names_told = [refusal.name for refusal in state.memory.refusals]
+        law = "P33 what was refused once is not refused for good"
+        yield law, f"{', '.join(names_told)} cannot be made" if names_told else ""
     if job is None:
         left = [r.name for r in state.world.objects]
-        told = f"{', '.join(left)} is left of a job that is gone" if left else ""
-        yield law + "a deleted job leaves nothing", told
+        told = f"{', '.join(left)} is left of a job that is gone"
+        yield "P28 it arrives: a deleted job leaves nothing", told if left else ""
         return
     if job.terminating:
         return
+    yield from _remembered(state, job)
+    yield from _in_time(job)
+    if job.status.verdict is not None:
+        law = "P17 a finished job is cleaned up as its cleanPodPolicy says"
+        yield law, _not_clean(state, job)
+    elif job.run_policy.suspend:
+        law = "P28 it arrives: a suspended job holds nothing"
+        yield law, _not_suspended(state, job)
+    elif job.status.is_true(ConditionType.BLOCKED):
+        taken = [r.name for r, v in state.world.objects.items() if not owners_of(v)]
+        law = "P13 a job is blocked by what is there, and by nothing else"
+        yield law, "" if len(taken) > 1 else "Blocked, and nothing is in its way"
+    else:
+        yield "P29 the workers are 0 to n-1, each once", _not_whole(state, job)
+        yield "P28 it arrives: a running job runs", _not_running(state, job)
+
+
+def _remembered(state: State, job: MPIJob) -> Iterator[Judged]:
+    """Judge what the status tells of what happened on the way."""
     status, truth = job.status, state.truth
     kept = "P15 a launcher that succeeded is a success"
     if truth.result:
@@ -68,12 +91,16 @@ def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
         told = f"{truth.failures} workers failed, and status says {count}"
         counted = count == truth.failures or status.verdict is not None
         yield "B4.9 every failure of a worker is counted", "" if counted else told
+
+
+def _in_time(job: MPIJob) -> Iterator[Judged]:
+    """Judge what should be over by now: nobody has to remind the operator of it."""
+    policy, status = job.run_policy, job.status
     if status.verdict is not None:
-        yield law + "a finished job is cleaned up", _not_clean(state, job)
-    elif job.run_policy.suspend:
-        yield law + "a suspended job holds nothing", _not_suspended(state, job)
-    else:
-        yield law + "a running job runs, whole and counted", _not_running(state, job)
+        if policy.ttl_seconds_after_finished is not None:
+            yield "B5.6 a job goes when its TTL is over", "it is still there"
+    elif policy.active_deadline_seconds is not None and not policy.suspend:
+        yield "B5.4 a job ends when its deadline is over", "it goes on"
 
 
 def _not_clean(state: State, job: MPIJob) -> str:
@@ -101,14 +128,15 @@ def _not_suspended(state: State, job: MPIJob) -> str:
     return ""
 
 
-def _not_running(state: State, job: MPIJob) -> str:
-    if job.status.is_true(ConditionType.BLOCKED):
-        taken = [r.name for r, v in state.world.objects.items() if not owners_of(v)]
-        return "" if len(taken) > 1 else "Blocked, and nothing is in its way"
-    workers, launchers = live_pods(state, job)
+def _not_whole(state: State, job: MPIJob) -> str:
+    workers = live_pods(state, job)[0]
     wanted = [names.worker(job, index) for index in range(job.workers)]
-    if sorted(ref.name for ref in workers) != wanted:
-        return f"workers {[ref.name for ref in workers]}, wanted {wanted}"
+    found = sorted(ref.name for ref in workers)
+    return "" if found == wanted else f"workers {found}, wanted {wanted}"
+
+
+def _not_running(state: State, job: MPIJob) -> str:
+    launchers = live_pods(state, job)[1]
     going = any(is_terminating(pod) for _, pod in state.children("Pod"))
     if len(launchers) != 1 or going:
         return f"{len(launchers)} launchers, or a pod that goes"

@@ -4,17 +4,25 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mpijob.job import API_VERSION, KIND
 from mpijob.loose import Manifest
 from mpijob.names import Ref
+from mpijob_operator.executor import Kind
 from mpijob_operator.simulation import users
 from mpijob_operator.simulation.cluster import Cluster
 from mpijob_operator.simulation.deeds import placed
 from mpijob_operator.simulation.life import START
 from mpijob_operator.simulation.users import UserDeed
-from properties.world.state import JOB, Left, State, listed
+from properties.world.state import JOB, LAGGING, Left, State, listed
+
+# What may befall the operator: it dies between two requests; a request is done and no
+# answer comes; one is under way and no answer comes; a live read fails.
+USUAL: Final = frozenset(("crash", "silence", "delay", "unreadable"))
+# A good request is refused: somebody was faster, a quota is full, a webhook finds
+# fault, there are too many, a token is stale.
+REFUSING: Final = frozenset(("conflict", "quota", "invalid", "throttled", "stranger"))
 
 
 @frozen
@@ -36,6 +44,12 @@ class Scene:
     runs: bool = False
     # Whether Service, ConfigMap and Secret are written one by one, like all else.
     each_thing: bool = False
+    # Which faults there may be, of those below.
+    faults: frozenset[str] = USUAL
+    # Which caches may lag; the others show everything at every look.
+    lags: frozenset[Kind] = frozenset(LAGGING)
+    # Whether it is told when containers ended, so that replacing them has to wait.
+    dated: bool = False
 
     @property
     def manifest(self) -> Manifest:
@@ -120,6 +134,10 @@ RESUMES_LAUNCHER: Final[Mapping[str, UserDeed]] = {
     "suspends the job": users.suspend,
     "resumes the launcher Job alone": _resumes_launcher,
 }
+STOPS_LAUNCHER: Final[Mapping[str, UserDeed]] = {
+    "suspends the launcher Job alone": users.suspend_launcher,
+    "suspends the job": users.suspend,
+}
 OCCUPIES: Final[Mapping[str, UserDeed]] = {
     "deletes worker 0": _worker,
     "makes a pod of that name": _occupies,
@@ -192,4 +210,46 @@ WIDE: Final = (
         "one worker, two failures", 1, runs=True, left=Left(1, 0, 2), each_thing=True
     ),
     Scene("one worker, its name taken", 1, runs=True, left=_FULL, deeds=OCCUPIES),
+)
+_TIMED: Final = Left(faults=1, deeds=1, failures=0, waits=1)
+# What waits for a clock of the operator's: a deadline, a TTL, 10 s, 5 s; and what is
+# refused though it is good.
+TIMED: Final = (
+    Scene(
+        "one worker, a deadline",
+        1,
+        runs=True,
+        run_policy={"activeDeadlineSeconds": 1000},
+        left=_TIMED,
+        deeds=SUSPENDS,
+    ),
+    Scene(
+        "one worker, kept for a minute",
+        1,
+        runs=True,
+        run_policy={"ttlSecondsAfterFinished": 60, "cleanPodPolicy": "All"},
+        left=_TIMED,
+        deeds=DELETES,
+    ),
+    Scene(
+        "one worker, its launcher Job suspended by somebody",
+        1,
+        runs=True,
+        left=evolve(_TIMED, deeds=2),
+        deeds=STOPS_LAUNCHER,
+    ),
+    Scene(
+        "one worker, failures that wait to be made good",
+        1,
+        runs=True,
+        left=Left(1, 0, 2, waits=1),
+        dated=True,
+    ),
+    Scene(
+        "one worker, good requests refused",
+        1,
+        left=Left(2, 1, 0),
+        deeds=SUSPENDS,
+        faults=REFUSING,
+    ),
 )

@@ -9,20 +9,22 @@ and in good order.
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from attrs import define, evolve, field, frozen
 
 from properties.world.canonical import Values, key_of
 from properties.world.checks import Checks, Wrong
+from properties.world.ends import End, end_of
 from properties.world.moves import Moves
 from properties.world.operator import SHIPPED, Engine, Looks
 from properties.world.scene import Scene
-from properties.world.state import Left, State
+from properties.world.state import Left, State, later
 
 # Any job of this size is at rest long before.
 ARRIVES_WITHIN: Final = 300
+TEN_YEARS: Final = 10 * 365 * 86_400.0
 
 
 @frozen
@@ -47,6 +49,8 @@ class Result:
     exhausted: bool = False
     found: Found | None = None
     sometimes: dict[str, int] = field(factory=dict[str, int])
+    troubles: dict[str, int] = field(factory=dict[str, int])
+    ends: set[End] = field(factory=set[End])
 
 
 class Search:
@@ -57,7 +61,7 @@ class Search:
     ) -> None:
         self.scene, self.values = scene, Values()
         self.checks = Checks(self.values)
-        self.moves = Moves(scene, Looks(engine, self.values))
+        self.moves = Moves(scene, Looks(engine, self.values, scene.lags))
         self.arrives = arrives
         self.result = Result(scene)
         self._numbers: dict[int, int] = {}
@@ -88,6 +92,7 @@ class Search:
                 says(result)
         result.exhausted = not self._frontier and result.found is None
         result.sometimes = dict(self.checks.sometimes)
+        result.troubles = dict(self.checks.troubles)
         return result
 
     def _beginning(self) -> State:
@@ -95,7 +100,7 @@ class Search:
         if not self.scene.runs:
             return state
         untroubled = evolve(state, left=Left(0, 0, 0))
-        while (move := self.moves.fair(untroubled)) is not None:
+        while (move := self.moves.soon(untroubled)) is not None:
             untroubled = move.after
         return evolve(untroubled, left=state.left)
 
@@ -133,7 +138,8 @@ class Search:
             move = self.moves.fair(state)
             if move is None:
                 self.result.rests += 1
-                for wrong in self.checks.rest(state):
+                self.result.ends.add(end_of(state))
+                for wrong in (*self.checks.rest(state), *self._in_ten_years(state)):
                     self._tell(wrong, number, (*whats, "nothing more happens"))
                     return
                 self._arrived(path, -1)
@@ -145,6 +151,12 @@ class Search:
             state = move.after
         how = f"no rest after {ARRIVES_WITHIN} moves without trouble"
         self._tell(Wrong("P28 it arrives: and rests", how), number, tuple(whats[:40]))
+
+    def _in_ten_years(self, state: State) -> Iterator[Wrong]:
+        """Judge whether time alone would change what is at rest."""
+        law = "P38 at rest a look comes to nothing, now and in ten years"
+        after = self.moves.looks.whole(later(state, TEN_YEARS))
+        yield from self.checks.judged(law, "it does something" if after else "")
 
     def _arrived(self, path: list[int], known: int) -> None:
         for count, key in enumerate(reversed(path), known + 1):

@@ -4,8 +4,9 @@
 Each kind that is watched has a cache of its own, which shows the cluster as it was;
 what happened since stands in line. Nothing here says what may happen next.
 
-Theory: time stands still. Whatever waits for a clock may happen at any time, which is
-more than a real cluster does; and two moments that differ by the clock alone are one.
+Theory: time passes in leaps, from one timer of the operator to the next, and else it
+stands still. Whatever waits for any other clock may happen at any time, which is more
+than a real cluster does.
 """
 
 from collections.abc import Callable, Mapping
@@ -92,6 +93,7 @@ class Left:
     faults: int = 1  # Crashes, answers that never come.
     deeds: int = 2  # Of users.
     failures: int = 1  # Of pods.
+    waits: int = 0  # Until a timer of the operator is over, before its turn.
 
 
 @frozen
@@ -102,6 +104,7 @@ class Truth:
     result: bool = False  # A launcher exited with 0, and no status tells of it yet.
     won: bool = False  # A launcher of this job exited with 0, whatever became of it.
     meddled: bool = False  # A user did something, perhaps to a pod that had failed.
+    refused: bool = False  # A request was refused that was good.
 
 
 @frozen
@@ -147,6 +150,12 @@ def listed(world: Snapshot) -> tuple[Cache, ...]:
         if ref[:2] in shown and is_watched(value):
             shown[ref[:2]][ref] = value
     return tuple(Cache(objects, world.revision) for objects in shown.values())
+
+
+def later(state: State, seconds: float) -> State:
+    """Return a moment so much later, in which nothing else happened."""
+    world = state.world
+    return evolve(state, world=evolve(world, now=world.now + seconds))
 
 
 Same = Callable[[Manifest, Manifest], bool]

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be true of a write of the operator: what it met, and what it did."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+
+import mpijob
+from mpijob import names
+from mpijob.job import MPIJob
+from mpijob.loose import Manifest, mapping, mappings
+from mpijob.names import Child, Ref
+from mpijob.status import ConditionType, JobStatus, Reason
+from mpijob.wire import time_of
+from mpijob_operator.executor import Call
+from mpijob_operator.requests import ref_of
+from mpijob_operator.simulation.cluster import is_terminating
+from mpijob_operator.simulation.deeds import condition_of, is_true, status_of
+from mpijob_operator.simulation.life import START
+from properties.world.rests import Judged
+from properties.world.state import JOB, Carrying, State
+
+ENDINGS: Final = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
+# How long a launcher Job that somebody suspended is left to whoever did (B6.1).
+LEFT_ALONE: Final = timedelta(seconds=10)
+
+
+@frozen
+class Fact:
+    """A write of the operator that took effect."""
+
+    before: State
+    after: State
+    call: Call
+    job: MPIJob | None  # As it was.
+
+    @property
+    def decided(self) -> MPIJob:
+        """The job as it was decided on."""
+        return self.call.job
+
+    @property
+    def vouched(self) -> bool:
+        """Whether a guard held before it in its plan."""
+        deed = self.before.deed
+        return isinstance(deed, Carrying) and deed.vouched
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the job is what was decided on, the status apart."""
+        job, decided = self.job, self.decided
+        return job is not None and (job.uid, job.generation, job.terminating) == (
+            decided.uid,
+            decided.generation,
+            decided.terminating,
+        )
+
+
+def of_request(fact: Fact) -> Iterator[Judged]:
+    """Judge a write of the operator that took effect."""
+    action = fact.call.action
+    match action:
+        case mpijob.WriteStatus(_, _, _, status):
+            yield _of_verdict(fact, status)
+            yield _of_deadline(fact, status)
+        case mpijob.Create():
+            yield from _of_create(fact, action.manifest)
+            if action.child is Child.LAUNCHER:
+                yield from _of_launch(fact)
+        case mpijob.Apply(_, manifest, ""):
+            yield from _of_create(fact, manifest)
+        case mpijob.Apply(_, manifest, _):
+            yield _mine(fact, ref_of(manifest))
+        case mpijob.Touch():
+            yield _mine(fact, action.ref)
+            yield _of_resumption(fact, action)
+        case mpijob.Delete():
+            yield from _of_delete(fact, action)
+        case _:
+            return
+
+
+def _of_verdict(fact: Fact, status: JobStatus) -> Judged:
+    law = "P11 a success is a launcher's of this very job"
+    if status.verdict is not ConditionType.SUCCEEDED:
+        return law, None
+    told = fact.job is not None and fact.job.status.verdict is not None
+    good = told or fact.before.truth.won
+    return law, "" if good else "no launcher of this job exited with 0"
+
+
+def _of_create(fact: Fact, manifest: Manifest) -> Iterator[Judged]:
+    references = mappings(manifest["metadata"].get("ownerReferences"))
+    uids = [o.get("uid") for o in references if o.get("controller") is True]
+    good = uids == [fact.decided.uid]
+    yield "P12 every child names its owner", "" if good else f"controllers {uids}"
+    law = "P10 nothing is made before a guard held"
+    floats = fact.before.floating is not None
+    vouched = fact.vouched or floats
+    yield law, "" if vouched else "neither a status write nor a read vouched for it"
+    law = "P15 nothing is made once the verdict is written"
+    job = fact.job
+    if job is not None and job.uid == fact.decided.uid:
+        over = job.status.verdict
+        kind = manifest["kind"]
+        yield law, f"a {kind} is made after {over}" if over else ""
+
+
+def _of_launch(fact: Fact) -> Iterator[Judged]:
+    law = "P15 a job with a result is not run again"
+    result = fact.before.truth.result
+    yield law, "a launcher had succeeded, and another is made" if result else ""
+    law = "P19 the launcher waits for every worker"
+    job = fact.decided
+    if not job.waits_for_workers:
+        return
+    pods = {ref.name: value for ref, value in fact.before.caches[1].objects.items()}
+    waited = [names.worker(job, index) for index in range(job.workers)]
+    missing = [
+        name
+        for name in waited
+        if not is_true(pods.get(name, {}), "Ready") or is_terminating(pods[name])
+    ]
+    yield law, f"{', '.join(missing)} was not Ready" if missing else ""
+
+
+def _mine(fact: Fact, ref: Ref) -> Judged:
+    law = "P9 only what is ours is written or deleted"
+    value = fact.before.world.objects.get(ref)
+    if value is None:
+        return law, None
+    owners = _controllers(value)
+    if ref == JOB:
+        owners = {str(value["metadata"]["uid"])}
+    mine = fact.decided.uid in owners
+    return law, "" if mine else f"{ref.kind} {ref.name} is of {owners or 'nobody'}"
+
+
+def _controllers(value: Manifest) -> set[str]:
+    owners = mappings(value["metadata"].get("ownerReferences"))
+    return {str(o.get("uid")) for o in owners if o.get("controller") is True}
+
+
+def _of_delete(fact: Fact, action: mpijob.Delete) -> Iterator[Judged]:
+    yield _mine(fact, action.ref)
+    value, job = fact.before.world.objects.get(action.ref), fact.job
+    if value is None or job is None or job.uid != fact.decided.uid:
+        return
+    verdict = job.status.verdict
+    if action.ref == JOB:
+        law = "P16 the MPIJob goes after its verdict"
+        yield law, "" if verdict else "it had none"
+        law, ttl = (
+            "B5.6 a job is kept for its TTL",
+            job.run_policy.ttl_seconds_after_finished,
+        )
+        over = _is_over(fact, job.status.completion_time, ttl or 0)
+        yield law, "" if over and ttl is not None else f"its TTL is {ttl} s"
+    elif action.ref.kind == "Job":
+        yield from _of_launcher_deletion(action, value, job)
+    elif action.ref.kind == "Pod" and fact.unchanged:
+        yield _of_worker_deletion(action, value, job)
+
+
+def _of_launcher_deletion(
+    action: mpijob.Delete, value: Manifest, job: MPIJob
+) -> Iterator[Judged]:
+    policies = ("Background", "Foreground")
+    law = "P13b a Job takes its pods along"
+    yield law, "" if action.propagation in policies else "its pods are left behind"
+    law = "P16 no result is deleted unread"
+    ended = [e for e in ENDINGS if is_true(value, e)]
+    if ended and not is_terminating(value):
+        lost = not job.status.verdict
+        yield law, f"the Job was {ended[0]}, and no status says so" if lost else ""
+
+
+def _of_worker_deletion(action: mpijob.Delete, value: Manifest, job: MPIJob) -> Judged:
+    law = "P16 no worker that is wanted is deleted"
+    index = names.worker_index(job, action.ref.name)
+    status = job.status
+    stopped = job.run_policy.suspend or status.is_true(ConditionType.SUSPENDED)
+    wanted = (
+        index is not None
+        and index < job.workers
+        and not stopped
+        and status.verdict is None
+        and status_of(value).get("phase") != "Failed"
+    )
+    return law, f"{action.ref.name} was wanted" if wanted else ""
+
+
+# --- Not too early --------------------------------------------------------------------
+
+
+def _is_over(fact: Fact, since: datetime | None, seconds: int) -> bool:
+    """Tell whether a time has passed, by the clock on the wall."""
+    now = START + timedelta(seconds=fact.before.world.now)
+    return since is not None and since + timedelta(seconds=seconds) <= now
+
+
+def _of_deadline(fact: Fact, status: JobStatus) -> Judged:
+    law = "B5.4 no deadline is over before it is"
+    failed = status.condition(ConditionType.FAILED)
+    if failed is None or failed.reason != Reason.DEADLINE_EXCEEDED:
+        return law, None
+    if fact.job is not None and fact.job.status.verdict is not None:
+        return law, None
+    seconds = fact.decided.run_policy.active_deadline_seconds
+    over = _is_over(fact, status.start_time, seconds or 0)
+    return law, "" if over and seconds is not None else f"it has {seconds} s"
+
+
+def _of_resumption(fact: Fact, action: mpijob.Touch) -> Judged:
+    law = "B6.1 a launcher Job that somebody suspended is left alone at first"
+    value = fact.before.world.objects.get(action.ref)
+    resumes = mapping(action.fields.get("spec")).get("suspend") is False
+    if value is None or not resumes or not mapping(value["spec"]).get("suspend"):
+        return law, None
+    stopped = time_of(condition_of(value, "Suspended").get("lastTransitionTime"))
+    over = _is_over(fact, stopped, int(LEFT_ALONE.total_seconds()))
+    return law, "" if over else f"it was stopped at {stopped}"
