@@ -6,18 +6,21 @@ one request a step. `make proof` goes on where this stops; see `docs/proof.md`.
 """
 
 import os
+from collections import Counter
 from typing import Final
 
 import pytest
 
+from properties.numbered import NUMBERED, Check
 from properties.world.bugs import BUGS, Bug
-from properties.world.scene import TIMED, WHOLE, WIDE, Scene
+from properties.world.scene import REFUSING, TIMED, USUAL, WHOLE, WIDE, Scene
 from properties.world.search import Found, Result, Search
 
 # Moments of each scene: some seconds in a check, some minutes in the proof.
 THOROUGH: Final = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 STATES_WHOLE: Final = 1_000_000 if THOROUGH else 600
 STATES_WIDE: Final = 20_000 if THOROUGH else 200
+STATES_AT_STAKE: Final = 300
 STATES_BUG: Final = 150_000 if THOROUGH else 1_000
 BUGS_TRIED: Final = [bug for bug in BUGS if THOROUGH or not bug.slow]
 
@@ -60,3 +63,15 @@ def test_without_any_one_of_its_safeguards_the_operator_does_harm(bug: Bug) -> N
     """What a safeguard is for, the search can tell: without it a law is broken."""
     result = Search(bug.scene, bug.engine).run(STATES_BUG)
     assert result.found is not None, f"not in {result.states} moments"
+
+
+def test_every_check_of_the_search_is_at_stake() -> None:
+    """A check that was never at stake proves nothing: each is, in some scene."""
+    sometimes, troubles = Counter[str](), Counter[str]()
+    for scene in (*WHOLE, *WIDE, *TIMED):
+        result = searched(scene, STATES_AT_STAKE)
+        sometimes.update(result.sometimes)
+        troubles.update(result.troubles)
+    checks = [home.law for home in NUMBERED.values() if isinstance(home, Check)]
+    assert not [law for law in checks if not sometimes[law]]
+    assert troubles.keys() >= {*USUAL, *REFUSING, "lag", "time"} - {"unreadable"}

@@ -157,12 +157,14 @@ def with_bystanders(draw: st.DrawFn) -> tuple[Question, tuple[Json, ...]]:
 
 
 @pytest.mark.rule("B8.1")
-@law(with_bystanders())
+@law(with_bystanders(), often=("there are children", "a pod comes along"))
 def test_what_is_not_ours_changes_nothing(
     drawn: tuple[Question, tuple[Json, ...]],
 ) -> None:
     """Objects of other namespaces, owners and names do not enter the answer."""
     question, others = drawn
+    sometimes("there are children", when=bool(question.objects))
+    sometimes("a pod comes along", when=any(o["kind"] == "Pod" for o in others))
     assert canonical(question.having(*others)) == canonical(question)
 
 

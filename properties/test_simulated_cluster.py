@@ -13,12 +13,19 @@ import pytest
 from attrs import evolve, frozen
 from hypothesis import strategies as st
 
+import mpijob
 from mpijob import Settings, names
 from mpijob.loose import Manifest, mapping
+from mpijob.names import Ref
 from mpijob_operator.executor import Answer, Call, Execution
+from mpijob_operator.observe import observe
+from mpijob_operator.requests import ref_of, request_of
 from mpijob_operator.simulation import Script, Surroundings, read, users
+from mpijob_operator.simulation.cluster import Cluster
+from mpijob_operator.simulation.deeds import placed
 from mpijob_operator.simulation.life import START, Life
 from mpijob_operator.simulation.nodes import Habits
+from mpijob_operator.simulation.operator import decide
 from mpijob_operator.simulation.script import Line
 from properties.laws import law, sometimes
 
@@ -186,7 +193,7 @@ def test_what_is_followed_at_once_ends_the_same_by_any_way(walk: list[Edit]) -> 
 @pytest.mark.rule("B6.1", "B5.9")
 @law(walks(STARTED_WITH), often=("a suspension on the way", "a rest in mid-walk"))
 def test_a_suspension_makes_up_for_any_way(walk: list[Edit]) -> None:
-    """P5: suspended and resumed, a job is what its spec says, whatever it was."""
+    """P30: suspended and resumed, a job is what its spec says, whatever it was."""
     stops = [e for e in walk if e.path[-1] == "suspend" and e.value is True]
     sometimes("a suspension on the way", when=bool(stops))
     sometimes("a rest in mid-walk", when=any(e.after > 10 for e in walk))
@@ -236,6 +243,79 @@ def test_an_obstacle_that_goes_leaves_no_trace(obstacle: str, gap: float) -> Non
     assert not errors
     life = played(Life(a_job(), evolve(script, habits=HABITS), GANG, START))
     assert resting(life) == resting(rest([]))
+
+
+# --- What is whose, and when to look again --------------------------------------------
+
+
+def _labels_all(cluster: Cluster, _: Ref) -> str:
+    """Put a label of somebody else's on everything that there is."""
+    for ref, value in [*cluster.objects.items()]:
+        cluster.update(ref, placed(value, "metadata.labels", {**_of(value), **TEAM}))
+    return "labels everything"
+
+
+def _of(value: Manifest) -> Manifest:
+    return mapping(value["metadata"].get("labels"))
+
+
+TEAM: Mapping[str, str] = {"team": "a"}
+
+
+@pytest.mark.rule("B8.7", "B6.2")
+@law(walks(FOLLOWED), often=("an apply", "a label of somebody else's"))
+def test_at_rest_we_own_what_we_apply(walk: list[Edit]) -> None:
+    """P32: at rest we own what we apply and no more; what others put there stays."""
+    script = script_of(walk)
+    lines = _in_order(Line("", 6.0, "", _labels_all), *script.lines)
+    life = played(Life(a_job(), evolve(script, lines=lines), GANG, START))
+    cluster, job = life.cluster, mpijob.decode(life.cluster.objects[life.job])
+    world = GANG.world(cluster.time)
+    seen = observe(cluster.objects.values(), job)
+    for wanted in mpijob.reconcile(job, seen, world).desired:
+        if isinstance(wanted, mpijob.Apply):
+            ref = ref_of(wanted.manifest)
+            before, owners = cluster.objects[ref], cluster.owners[ref]
+            assert cluster.answer(request_of(job, wanted)).code == 200
+            assert (cluster.objects[ref], cluster.owners[ref]) == (before, owners)
+            sometimes("an apply")
+            if sometimes("a label of somebody else's", when=sum(_gaps(walk)) > 6):
+                assert TEAM.items() <= _of(before).items()
+
+
+def _in_order(*lines: Line) -> tuple[Line, ...]:
+    return tuple(sorted(lines, key=lambda line: line.after))
+
+
+def _gaps(walk: list[Edit]) -> list[float]:
+    return [edit.after for edit in walk]
+
+
+@pytest.mark.rule("B4.4", "B5.4", "B5.6")
+@law(
+    walks(STARTED_WITH),
+    st.sampled_from(("exits 0", "exits 3", "runs forever")),
+    st.sampled_from(
+        ({}, {"activeDeadlineSeconds": 90}, {"ttlSecondsAfterFinished": 9})
+    ),
+    often=("a job that is there", "a job that is gone"),
+)
+def test_at_rest_no_look_is_due(walk: list[Edit], end: str, policy: Manifest) -> None:
+    """P38: at rest, which only a change or a timer of our own ends, nothing is due."""
+    ending = "" if "runs" in end else f"at 80s: launcher {end}"
+    script, errors = read(ending)
+    assert not errors
+    lines = _in_order(*script_of(walk).lines, *script.lines)
+    manifest = {**a_job(), "spec": {**a_job()["spec"], "runPolicy": policy}}
+    whole = evolve(script, habits=HABITS, lines=lines)
+    life = played(Life(manifest, whole, GANG, START))
+    if sometimes("a job that is gone", when=life.job not in life.cluster.objects):
+        return
+    sometimes("a job that is there")
+    for years in (0, 10):
+        life.cluster.now += years * 365 * 86_400
+        decision = decide(life.cluster, life.job, GANG)
+        assert not decision.execution.ready(), decision.answer
 
 
 # --- A crash anywhere -----------------------------------------------------------------
