@@ -20,6 +20,8 @@ Trouble = Awaitable[Answer] | None
 """What happens to a request instead: None lets it through."""
 
 EPOCH: Final = datetime(2026, 1, 2, tzinfo=UTC)
+PATH: Final = "/apis/coordination.k8s.io/v1/namespaces/mpi-operator/leases/mpi-operator"
+MISSING: Final = 'namespaces "mpi-operator" not found'
 
 
 @define
@@ -44,7 +46,7 @@ class Leases:
 
     def _created(self, request: Request) -> Answer:
         if not self.namespace_exists:
-            return refused(404, 'namespaces "mpi-operator" not found')
+            return refused(404, MISSING)
         if self.lease is not None:
             return refused(409, "already exists")
         return Answer(201, self._stored(request))

@@ -33,9 +33,6 @@ from tests.electing import (
 
 pytestmark = pytest.mark.rule("B8.8")
 
-PATH = "/apis/coordination.k8s.io/v1/namespaces/mpi-operator/leases/mpi-operator"
-MISSING = 'namespaces "mpi-operator" not found'
-
 
 # --- How a reign begins ------------------------------------------------------
 

@@ -21,6 +21,8 @@ from mpijob_operator.controller.election import (
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request
 from tests.electing import (
+    MISSING,
+    PATH,
     Stage,
     another_leads,
     candidate,
@@ -33,9 +35,6 @@ from tests.electing import (
 )
 
 pytestmark = pytest.mark.rule("B8.8")
-
-PATH = "/apis/coordination.k8s.io/v1/namespaces/mpi-operator/leases/mpi-operator"
-MISSING = 'namespaces "mpi-operator" not found'
 
 
 # --- Giving it back ----------------------------------------------------------

@@ -40,7 +40,7 @@ class Story:
 
 
 def runs(stage: Stage, name: str) -> bool:
-    return stage.condition(name, "Running").get("status") == "True"
+    return stage.has(name, "Running")
 
 
 def is_suspended(stage: Stage, name: str) -> bool:
@@ -54,7 +54,7 @@ def is_scaled(stage: Stage, name: str) -> bool:
 
 
 def is_done(stage: Stage, name: str) -> bool:
-    succeeded = stage.condition(name, "Succeeded").get("status") == "True"
+    succeeded = stage.has(name, "Succeeded")
     return succeeded and not stage.pods(name)
 
 

@@ -74,11 +74,7 @@ def blocked_and_back(stage: Stage, what: str, made: Json) -> None:
     assert "ErrResourceExists" in stage.events("pi")
     query = {"propagationPolicy": "Background"}
     stage.client.delete(stage.path(kind, name), **query).expect(200)
-    stage.wait(
-        lambda: stage.condition("pi", "Running").get("status") == "True",
-        "the job runs",
-        RECOVERS_S,
-    )
+    stage.wait_for("pi", "Running", timeout_s=RECOVERS_S)
     assert stage.condition("pi", "Blocked")["status"] == "False"
 
 
@@ -194,11 +190,7 @@ def test_a_refused_worker_blocks_and_the_rest_goes_on(stage: Stage) -> None:
     assert len(proxy.log) - before < 30, "it asks ever less often"
     group = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
     stage.client.delete(f"{group}/{stage.namespace}").expect(200)
-    stage.wait(
-        lambda: stage.condition("pi", "Running").get("status") == "True",
-        "the job runs",
-        RECOVERS_S,
-    )
+    stage.wait_for("pi", "Running", timeout_s=RECOVERS_S)
     assert stage.condition("pi", "Blocked")["status"] == "False"
 
 
@@ -235,11 +227,7 @@ def test_a_quota_blocks_until_it_is_raised(stage: Stage) -> None:
     assert "small" in blocked["message"]
     assert not stage.all("pods")
     stage.client.delete(f"{path}/small").expect(200)
-    stage.wait(
-        lambda: stage.condition("pi", "Running").get("status") == "True",
-        "the job runs",
-        RECOVERS_S,
-    )
+    stage.wait_for("pi", "Running", timeout_s=RECOVERS_S)
 
 
 @pytest.mark.rule("B8.3")

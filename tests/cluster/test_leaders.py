@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two operators, one of which acts (B8.8)."""
 
+import itertools
 import time
+from collections.abc import Callable
 from typing import Final
 
 import pytest
 
+from mpijob_operator.controller.api import AT_ONCE
+from mpijob_operator.controller.election import ATTEMPT_S, RETRY_S
 from tests.controlplane.operator import Operator
+from tests.controlplane.proxy import Entry, Fault
 from tests.controlplane.stage import Json, Stage, mpijob
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
@@ -102,3 +107,59 @@ def test_a_leader_that_was_frozen_writes_no_more(stage: Stage) -> None:
         "MPIJobSuspended",
     ]
     assert first.process.returncode == 1
+
+
+@pytest.mark.rule("B8.8", "B8.2")
+def test_a_standby_lists_everything_anew_once_it_is_elected(stage: Stage) -> None:
+    first = elected(stage)
+    first.start()
+    stage.wait(lambda: leads(first), "the first leads")
+    proxy, second = stage.proxy, elected(stage)  # It alone comes by the proxy.
+    second.start()
+    warm = listed(proxy.log)
+    assert warm >= {"mpijobs", "pods", "jobs", "services", "configmaps", "secrets"}
+    proxy.freeze("/")  # Of all that follows its caches show nothing.
+    stage.submit(mpijob("pi"))
+    stage.wait_for("pi", "Running")
+    stage.wait_quiet()
+    before = len(proxy.log)
+    first.stop()
+    stage.client.delete(stage.path("pods", "pi-worker-0")).expect(200)
+    stage.wait(lambda: leads(second), "the second leads", FAILOVER_S)
+    stage.wait(lambda: stage.made()["pods"] == 1, "the worker is made anew")
+    proxy.thaw()
+    stage.wait_for("pi", "Running")
+    since = proxy.log[before:]
+    takes = index(since, lambda e: e.kind == "leases" and e.is_write and e.code == 200)
+    writes = index(since, lambda e: e.is_write and e.kind != "leases")
+    assert listed(since[takes:writes]) == warm
+    assert since[takes].at < min(e.at for e in since if e.is_list)
+    refused = [e for e in since if e.is_write and e.code == 409]
+    assert not refused, "it wrote what an old cache had it write"
+
+
+@pytest.mark.rule("B8.8")
+def test_the_lease_is_renewed_while_a_fan_out_stands_in_line(stage: Stage) -> None:
+    proxy = stage.proxy
+    proxy.fault(Fault(r"/pods$", times=1_000, delay_s=4.0))
+    operator = elected(stage)
+    operator.start()
+    stage.wait(lambda: leads(operator), "it leads")
+    stage.submit(mpijob("pi", 4 * AT_ONCE))
+    pods = 4 * AT_ONCE
+    stage.wait(lambda: stage.made()["pods"] == pods, "all are made", 60)
+    log = [e for e in proxy.log if e.is_write]
+    creates = [e.at for e in log if e.kind == "pods"]
+    assert creates[-1] - creates[0] > 3 * 4.0, "they stood in line"
+    renewals = [e.at for e in log if e.kind == "leases"]
+    gaps = [b - a for a, b in itertools.pairwise(renewals)]
+    assert max(gaps) < RETRY_S + ATTEMPT_S, gaps
+
+
+def listed(entries: list[Entry]) -> set[str]:
+    """Return the kinds of which a whole list was read."""
+    return {entry.kind for entry in entries if entry.is_list}
+
+
+def index(entries: list[Entry], is_it: Callable[[Entry], bool]) -> int:
+    return next(number for number, entry in enumerate(entries) if is_it(entry))

@@ -5,30 +5,24 @@ Nobody but the operator acts here: pods stay Pending.
 """
 
 import asyncio
-import contextlib
-import copy
 import functools
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-import yaml
 
-import mpijob_crd
 from benchmarks.cluster import write_bare
-from tests.controlplane.fixtures import USERS, needed_programs
-from tests.controlplane.harness import ControlPlane, wait_until
-from tests.controlplane.nodes import Nodes
+from tests.controlplane.client import Client
+from tests.controlplane.fixtures import Cluster, still_cluster
+from tests.controlplane.harness import wait_until
 from tests.controlplane.operator import Operator
-from tests.controlplane.stage import CRDS, Stage, install, mpijob
+from tests.controlplane.stage import CRDS, Json, Stage, install, mpijob
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
 
-Json = dict[str, Any]
 JOBS: Final = 200
 PODS: Final = 5_000
 QUIET_S: Final = 60
@@ -36,48 +30,30 @@ PATIENCE_S: Final = 60
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that takes anything for an MPIJob, as with some other CRD."""
     folder = tmp_path_factory.mktemp("neighbours")
-    plane = ControlPlane(needed_programs(), folder, USERS)
-    try:
-        plane.start()
-        with contextlib.closing(plane.client()) as client:
-            install(client)
-            loosen(client.get(f"{CRDS}/mpijobs.kubeflow.org").expect(200), plane)
-        yield plane
-    finally:
-        plane.stop()
+    with still_cluster(folder, prepare=install_loosely) as still:
+        yield still
 
 
-def loosen(live: Json, plane: ControlPlane) -> None:
-    """Let the API server take anything for an MPIJob, as some other CRD might."""
-    crd: Json = copy.deepcopy(yaml.load(mpijob_crd.text(), yaml.CSafeLoader))
+def install_loosely(client: Client) -> None:
+    install(client)
+    path = f"{CRDS}/mpijobs.kubeflow.org"
+    crd = client.get(path).expect(200)
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     for version in crd["spec"]["versions"]:
         version["schema"] = {"openAPIV3Schema": anything}
         version.get("subresources", {}).pop("scale", None)
-    crd["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
-    with contextlib.closing(plane.client()) as client:
-        client.replace(f"{CRDS}/mpijobs.kubeflow.org", crd).expect(200)
+    client.replace(path, crd).expect(200)
 
-        def taken() -> bool:
-            body = {"metadata": {"name": "loose"}, "spec": {"mpiReplicaSpecs": 5}}
-            kind = {"apiVersion": "kubeflow.org/v2beta1", "kind": "MPIJob"}
-            path = "/apis/kubeflow.org/v2beta1/namespaces/default/mpijobs"
-            return client.create(path, {**kind, **body}).code == 201
+    def taken() -> bool:
+        body = {"metadata": {"name": "loose"}, "spec": {"mpiReplicaSpecs": 5}}
+        kind = {"apiVersion": "kubeflow.org/v2beta1", "kind": "MPIJob"}
+        path = "/apis/kubeflow.org/v2beta1/namespaces/default/mpijobs"
+        return client.create(path, {**kind, **body}).code == 201
 
-        wait_until(taken, "the API server takes anything")
-
-
-@pytest.fixture
-def stage(plane: ControlPlane, tmp_path: Path) -> Iterator[Stage]:
-    nodes = Nodes(plane.kubeconfig())  # Not started.
-    own = Stage(plane, nodes, tmp_path)
-    try:
-        yield own
-    finally:
-        own.close()
-        nodes.stop()
+    wait_until(taken, "the API server takes anything")
 
 
 @pytest.mark.rule("B8.4", "B1.7")

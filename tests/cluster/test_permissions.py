@@ -11,23 +11,28 @@ import functools
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from mpijob_operator.controller.permissions import PERMISSIONS, Permission
 from tests.controlplane.client import Client
-from tests.controlplane.fixtures import USERS, needed_programs
+from tests.controlplane.fixtures import USERS, Cluster, still_cluster
 from tests.controlplane.harness import ControlPlane, wait_until
-from tests.controlplane.nodes import Nodes
 from tests.controlplane.operator import Operator
 from tests.controlplane.pod_life import End
-from tests.controlplane.stage import CRDS, RBAC, USER, Stage, install, mpijob
+from tests.controlplane.stage import (
+    CRDS,
+    RBAC,
+    USER,
+    Json,
+    Stage,
+    install,
+    mpijob,
+)
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
 
-Json = dict[str, Any]
 Asked = tuple[str, str, str]
 """A verb, a group and a resource with its subresource."""
 
@@ -40,8 +45,8 @@ PATIENCE_S: Final = 60
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane that writes down who asked what, with every gang scheduler."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that writes down who asked what, with every gang scheduler."""
     folder = tmp_path_factory.mktemp("audited")
     policy = {
         "apiVersion": "audit.k8s.io/v1",
@@ -57,20 +62,20 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         "feature-gates": "GenericWorkload=true",
         "runtime-config": "scheduling.k8s.io/v1beta1=true",
     }
-    programs = needed_programs("etcd", "kube-apiserver", "kube-controller-manager")
-    plane = ControlPlane(programs, folder, {**USERS, "tenant": ""}, flags)
-    try:
-        plane.start()
-        with contextlib.closing(plane.client()) as client:
-            install(client)
-            for group, version in GROUP_CRDS.items():
-                client.create(CRDS, pod_group_crd(group, version)).expect(201)
-                path = f"/apis/{group}/{version}/podgroups"
-                wait_until(functools.partial(_is_served, client, path), path)
-        plane.start_controllers()
-        yield plane
-    finally:
-        plane.stop()
+    users = {**USERS, "tenant": ""}
+    with still_cluster(
+        folder, users=users, flags=flags, prepare=install_with_gangs
+    ) as audited:
+        audited.wake()
+        yield audited
+
+
+def install_with_gangs(client: Client) -> None:
+    install(client)
+    for group, version in GROUP_CRDS.items():
+        client.create(CRDS, pod_group_crd(group, version)).expect(201)
+        path = f"/apis/{group}/{version}/podgroups"
+        wait_until(functools.partial(_is_served, client, path), path)
 
 
 def _is_served(client: Client, path: str) -> bool:
@@ -97,18 +102,6 @@ def pod_group_crd(group: str, version: str) -> Json:
             "versions": [{**served, "schema": {"openAPIV3Schema": anything}}],
         },
     }
-
-
-@pytest.fixture
-def stage(plane: ControlPlane, tmp_path: Path) -> Iterator[Stage]:
-    nodes = Nodes(plane.kubeconfig())
-    nodes.start()
-    own = Stage(plane, nodes, tmp_path)
-    try:
-        yield own
-    finally:
-        own.close()
-        nodes.stop()
 
 
 def asked(plane: ControlPlane) -> set[Asked]:
@@ -159,7 +152,7 @@ def groups_of_gangs(client: Client) -> set[str]:
 
 @pytest.mark.rule("B8.6")
 def test_what_is_granted_is_used_and_what_is_used_is_granted(
-    plane: ControlPlane, stage: Stage
+    stage: Stage,
 ) -> None:
     served = groups_of_gangs(stage.client)
     flags = {"leader_elect": "true", "lock_namespace": stage.namespace}
@@ -185,7 +178,7 @@ def test_what_is_granted_is_used_and_what_is_used_is_granted(
         "the Secret has its labels again",
     )
     second.stop()
-    used = asked(plane)
+    used = asked(stage.plane)
     reviews = {use for use in used if use[2] == "selfsubjectaccessreviews"}
     assert used - reviews - granted(served) == set()
     assert granted(served) - used == set()
@@ -232,11 +225,7 @@ def foreign(stage: Stage, served: set[str]) -> None:
         deleted = stage.client.delete(path, propagationPolicy="Background")
         deleted.expect(200, 202)
     # Nobody tells the operator that these went: it looks twice a minute.
-    stage.wait(
-        lambda: stage.condition("foreign", "Running").get("status") == "True",
-        "the job runs once its names are free",
-        PATIENCE_S,
-    )
+    stage.wait_for("foreign", "Running", timeout_s=PATIENCE_S)
 
 
 def foreign_children(stage: Stage) -> Iterator[str]:
@@ -337,8 +326,9 @@ def unlabelled(stage: Stage, secret: str) -> None:
 
 
 @pytest.mark.rule("B8.6")
-def test_an_apply_that_creates_needs_both_verbs(plane: ControlPlane) -> None:
+def test_an_apply_that_creates_needs_both_verbs(cluster: Cluster) -> None:
     """The reason for `create` beside `patch` where the operator only applies."""
+    plane = cluster.plane
     with contextlib.closing(plane.client()) as admin:
         rules: list[Json] = [
             {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}

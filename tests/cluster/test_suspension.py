@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
 
 def rests(stage: Stage) -> bool:
     """Tell whether the job is suspended, and nothing of it left that runs."""
-    suspended = stage.condition("pi", "Suspended").get("status") == "True"
+    suspended = stage.has("pi", "Suspended")
     nothing = not stage.pods("pi") and not stage.all("jobs")
     return suspended and nothing and "startTime" not in stage.status("pi")
 

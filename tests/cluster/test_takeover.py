@@ -11,7 +11,7 @@ import copy
 import json
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
@@ -19,14 +19,12 @@ from attrs import frozen
 
 import mpijob_crd
 from tests.controlplane.client import Client
-from tests.controlplane.fixtures import USERS, needed_programs
-from tests.controlplane.harness import ControlPlane, wait_until
-from tests.controlplane.nodes import Nodes
-from tests.controlplane.stage import CRDS, Stage, install
+from tests.controlplane.fixtures import Cluster, still_cluster
+from tests.controlplane.harness import wait_until
+from tests.controlplane.stage import CRDS, Json, Stage
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
 
-Json = dict[str, Any]
 CORPUS: Final = Path(__file__).parents[1] / "corpus"
 UPSTREAM: Final = {"fieldManager": "mpi-operator"}
 OPERATOR: Final = "training.kubeflow.org/operator-name"
@@ -68,28 +66,10 @@ WAITING: Final = Moment("life-wait-for-workers", 1)
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """An API server where nobody but the operator acts."""
-    folder = tmp_path_factory.mktemp("takeover")
-    plane = ControlPlane(needed_programs(), folder, USERS)
-    try:
-        plane.start()
-        with contextlib.closing(plane.client()) as client:
-            install(client)
-        yield plane
-    finally:
-        plane.stop()
-
-
-@pytest.fixture
-def stage(plane: ControlPlane, tmp_path: Path) -> Iterator[Stage]:
-    nodes = Nodes(plane.kubeconfig())  # Not started: pods stay as they are put.
-    own = Stage(plane, nodes, tmp_path)
-    try:
-        yield own
-    finally:
-        own.close()
-        nodes.stop()
+    with still_cluster(tmp_path_factory.mktemp("takeover")) as still:
+        yield still
 
 
 def put(stage: Stage, moment: Moment, *, without: tuple[str, ...] = ()) -> str:

@@ -68,6 +68,11 @@ class Entry:
         """Whether it waits for changes."""
         return "watch=" in self.query
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it reads a whole kind, page by page, as caches do."""
+        return self.verb == "GET" and "limit=" in self.query
+
 
 @define
 class Fault:

@@ -8,6 +8,7 @@ meet; what they share is the API server, its controllers and the nodes.
 import contextlib
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -209,6 +210,14 @@ class Stage:
         told = sorted(about, key=lambda e: e["eventTime"])
         return [event["reason"] for event in told if event.get("eventTime")]
 
+    def made(self) -> Counter[str]:
+        """Return how many objects its operators made by way of the proxy, by kind.
+
+        Events aside, of which a crash may lose one.
+        """
+        created = (each.kind for each in self.proxy.writes() if each.code == 201)
+        return Counter(kind for kind in created if kind != "events")
+
     # --- What is waited for -----------------------------------------------------------
 
     def wait(
@@ -220,11 +229,22 @@ class Stage:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.told()}") from None
 
-    def wait_for(self, name: str, type_: str, status: str = "True") -> Json:
-        """Wait until a condition of a job has that status."""
+    def has(self, name: str, type_: str, status: str = "True") -> bool:
+        """Tell whether a condition of a job has that status."""
+        return bool(self.condition(name, type_).get("status") == status)
+
+    def wait_for(
+        self,
+        name: str,
+        type_: str,
+        status: str = "True",
+        timeout_s: float = SETTLE_S,
+    ) -> Json:
+        """Wait until a condition of a job has that status; return it."""
         self.wait(
-            lambda: self.condition(name, type_).get("status") == status,
+            lambda: self.has(name, type_, status),
             f"{name} is {type_}={status}",
+            timeout_s,
         )
         return self.condition(name, type_)
 
