@@ -142,7 +142,7 @@ def a_worker(index: int = 0, phase: str = "Running", **fields: Any) -> Pod:  # n
         phase=phase,
         ready=phase == "Running",
     )
-    return evolve(pod, **fields)
+    return pod._replace(**fields)
 
 
 def failed(index: int = 0, exit_code: int = 1, **fields: Any) -> Pod:  # noqa: ANN401 - Pod's.
@@ -162,14 +162,14 @@ def a_launcher(*conditions: str, **fields: Any) -> LauncherJob:  # noqa: ANN401 
         suspend="Suspended" in conditions,
         conditions={type_: JobCondition(since=at(-60)) for type_ in conditions},
     )
-    return evolve(job, **fields)
+    return job._replace(**fields)
 
 
 def a_launcher_pod(phase: str = "Running", **fields: Any) -> Pod:  # noqa: ANN401 - Pod's.
     """Return a pod of the launcher Job."""
     owner = Owner("Job", "pi-launcher", "launcher")
     pod = Pod("pi-launcher-abcde", uid="pod-l", owner=owner, phase=phase)
-    return evolve(pod, **fields)
+    return pod._replace(**fields)
 
 
 _APIS: Final = {
@@ -183,7 +183,7 @@ def a_thing(kind: str, api: str = "", **fields: Any) -> Thing:  # noqa: ANN401 -
     """Return a child that is neither pod nor Job; a PodGroup is volcano's."""
     ref = Ref(api or _APIS.get(kind, "v1"), kind, "hpc", _NAMES.get(kind, "pi"))
     thing = Thing(ref, uid=kind.lower(), owner=OURS)
-    return evolve(thing, **fields)
+    return thing._replace(**fields)
 
 
 Sighting = Pod | LauncherJob | Thing | Refusal | Unreadable

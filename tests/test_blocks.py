@@ -2,7 +2,6 @@
 """What stands in a job's way, in the order of its weight, and what it holds back."""
 
 import pytest
-from attrs import evolve
 
 from mpijob.blocks import Block, blocks_of, pods_held
 from mpijob.job import MPIJob
@@ -26,7 +25,7 @@ NO_POD = Refusal(Child.WORKER, "pi-worker-0", "QuotaExceeded", "no quota")
 NO_JOB = Refusal(Child.LAUNCHER, "pi-launcher", "Forbidden", "not you")
 NO_MAP = Refusal(Child.CONFIG_MAP, "pi-config", "AdmissionDenied", "policy")
 INVALID = Refusal(Child.WORKER, "pi-worker-1", "Invalid", "bad")
-STRAY = evolve(a_worker(0), name="pi-worker-x")
+STRAY = a_worker(0)._replace(name="pi-worker-x")
 GARBAGE = Unreadable("Pod", "pi-worker-3", "no metadata")
 
 

@@ -62,7 +62,7 @@ GOING: dict[str, Any] = {"terminating": True}
     "one too many": ([a_worker(5)], 1, 5),
     "one too many failed": ([failed(5)], 0, 4),
     "one too many ended well": ([a_worker(5, "Succeeded")], 0, 4),
-    "a stray": ([evolve(a_worker(0), name="stray")], 1, 5),
+    "a stray": ([a_worker(0)._replace(name="stray")], 1, 5),
     "somebody else's": ([a_worker(0, owner=THEIRS)], 0, 4),
     "the launcher's": ([a_launcher_pod()], 0, 4),
 })  # fmt: skip

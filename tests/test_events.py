@@ -80,7 +80,7 @@ def lines(events: tuple[Event, ...]) -> list[str]:
         [f"Warning ValidationError: {NEGATIVE}"]),
     "an object that is not ours": (a_job(status=STARTED), (FOREIGN,),
         [f"Warning ErrResourceExists: {EXISTS}"]),
-    "a pod without an index": (a_job(status=STARTED), (evolve(a_worker(0), name="x"),),
+    "a pod without an index": (a_job(status=STARTED), (a_worker(0)._replace(name="x"),),
         ["Warning UnreadableChild: Pod x has the name of no worker"]),
     "blocked by something else": (a_job(status=blocked("Forbidden")), (FOREIGN,),
         [f"Warning ErrResourceExists: {EXISTS}"]),

@@ -7,7 +7,6 @@ A child is shown as `action kind name`; the actions are Create, Apply and Keep.
 from typing import Any
 
 import pytest
-from attrs import evolve
 
 from mpijob.actions import Apply, Desired
 from mpijob.job import MPIJob
@@ -63,7 +62,7 @@ def desired(job: MPIJob, *found: Sighting, world: World = WORLD) -> list[str]:
         a_launcher("Suspended")), MADE),
     "not yet anew": (a_job(status=STOPPED), (a_worker(0, "Succeeded"),), MADE),
     "an edit made it invalid": (a_job(status=STARTED, slotsPerWorker=-1), (*THINGS,
-        *BUSY, evolve(a_worker(0), name="x")), ["Keep Service pi",
+        *BUSY, a_worker(0)._replace(name="x")), ["Keep Service pi",
         "Keep ConfigMap pi-config", "Keep Secret pi-ssh", KEPT[0], "Keep worker Pod x",
         KEPT[1]]),
     "suspended, and invalid since": (a_job(policy=SUSPEND, status=STOPPED,

@@ -34,7 +34,7 @@ from tests.builders import (
 
 THINGS = (a_thing("Service"), a_thing("ConfigMap"), a_thing("Secret"))
 GROUPS = (a_thing("PodGroup"), a_thing("Workload"))
-STRAY = evolve(a_worker(8), name="stray")
+STRAY = a_worker(8)._replace(name="stray")
 FINISHED = a_status("Created", "Succeeded", start_time=at(-60), completion_time=at(-10))
 LOST = evolve(FINISHED, conditions=a_status("Created", "Failed").conditions)
 
@@ -47,7 +47,7 @@ ALL_GONE = ["pi-worker-0", "pi-worker-1", "pi-worker-9", "stray", "pi-launcher"]
 PODS = (a_worker(0), failed(1), a_worker(9, "Succeeded"), STRAY)
 GOING: tuple[Sighting, ...] = (
     a_worker(2, terminating=True),
-    *(evolve(group, terminating=True) for group in GROUPS),
+    *(group._replace(terminating=True) for group in GROUPS),
 )
 
 
@@ -167,7 +167,7 @@ def test_an_expired_job_takes_all_with_it_or_leaves_itself() -> None:
         [*["pi"] * 3, "pi-config", "pi-ssh", *ALL_GONE]
     )
     assert {d.why for d in rest.unwanted} == {"ttlSecondsAfterFinished is over"}
-    leaving = evolve(THINGS[0], terminating=True)
+    leaving = THINGS[0]._replace(terminating=True)
     assert answer(job, leaving, world=world(ttl_keeps_job=True)).unwanted == ()
 
 

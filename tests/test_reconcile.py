@@ -155,7 +155,7 @@ TOLD = a_launcher(suspend=True, conditions={"Suspended": JobCondition(since=at(-
     "the first of several": (limited(61), (quick(0, -1), *BUSY[1:]), 1),
     "held": (a_job(status=STARTED, slotsPerWorker=-1), (quick(0, -1),), None),
     "the launcher may go on": (a_job(status=RUNNING), (TOLD,), 7),
-    "the launcher was told to go on": (a_job(status=RUNNING), (evolve(TOLD,
+    "the launcher was told to go on": (a_job(status=RUNNING), (TOLD._replace(
         conditions={}),), None),
     "not while held": (a_job(status=RUNNING, slotsPerWorker=-1), (TOLD,), None),
 })  # fmt: skip
@@ -207,7 +207,7 @@ def test_a_job_is_left_alone_until_all_was_seen() -> None:
     found = reconcile(job, unseen, WORLD)
     assert found.stage is Stage.UNSEEN
     assert [problem.path for problem in found.problems] == ["spec.slotsPerWorker"]
-    assert evolve(found, problems=()) == Reconciliation(
+    assert found._replace(problems=()) == Reconciliation(
         Stage.UNSEEN, "Not every kind of child was listed yet.", job.status
     )
 

@@ -116,8 +116,8 @@ def test_the_pods_of_a_foreign_job_are_not_ours() -> None:
 
 @pytest.mark.rule("B8.4")
 def test_a_pod_of_ours_without_an_index_is_a_stray() -> None:
-    stray = evolve(a_worker(0), name="pi-worker-00")
-    other = evolve(a_worker(0), name="extra")
+    stray = a_worker(0)._replace(name="pi-worker-00")
+    other = a_worker(0)._replace(name="extra")
     found = roster(stray, other, a_worker(1))
     assert found.strays == (other, stray)
     assert found.pods == (a_worker(1), other, stray)
@@ -142,7 +142,7 @@ def test_a_name_that_we_have_is_not_taken() -> None:
     ((a_thing("Service"), a_thing("PodGroup")), True),
     ((a_worker(0, owner=THEIRS),), True),
     ((a_worker(0, "Succeeded"),), False),
-    ((evolve(a_worker(0), name="x"),), False),
+    ((a_worker(0)._replace(name="x"),), False),
     ((a_launcher("Complete"),), False),
     ((a_launcher_pod("Failed"),), False),
 ])  # fmt: skip

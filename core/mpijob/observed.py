@@ -40,8 +40,7 @@ class Ended(NamedTuple):
     finished_at: datetime | None = None
 
 
-@frozen
-class Pod:
+class Pod(NamedTuple):
     """A pod of the job, or one that is in its way."""
 
     name: str
@@ -82,8 +81,7 @@ _ENDINGS: Final = frozenset(
 )
 
 
-@frozen
-class LauncherJob:
+class LauncherJob(NamedTuple):
     """The `batch/v1` Job that runs the launcher."""
 
     name: str
@@ -116,8 +114,7 @@ class LauncherJob:
         return self.terminating or told
 
 
-@frozen
-class Thing:
+class Thing(NamedTuple):
     """A Service, ConfigMap, Secret, PodGroup or Workload."""
 
     ref: Ref

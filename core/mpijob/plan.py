@@ -10,6 +10,7 @@ the next look converges.
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from mpijob.actions import (
@@ -70,14 +71,15 @@ def _changes(
     """Return whether anything is made anew, and the changes, step by step."""
     steps: list[list[Action]] = [[] for _ in Child]
     makes = False
-    for child, group in groupby(desired, lambda each: each.child):
-        step = steps[_STEP[child]]
-        for each in group:
-            if isinstance(each, Create) or (
-                isinstance(each, Apply) and not _satisfied(observed, each)
-            ):
-                step.append(each)
-                makes = makes or isinstance(each, Create) or not each.uid
+    for child, group in groupby(desired, attrgetter("child")):
+        changes = [
+            each
+            for each in group
+            if isinstance(each, Create)
+            or (isinstance(each, Apply) and not _satisfied(observed, each))
+        ]
+        makes = makes or any(isinstance(c, Create) or not c.uid for c in changes)
+        steps[_STEP[child]] += changes
     return makes, steps
 
 

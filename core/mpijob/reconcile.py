@@ -7,9 +7,7 @@ has, `report` what its status says, `plan` what is left to do.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
-
-from attrs import evolve, frozen
+from typing import Final, NamedTuple
 
 from mpijob import family
 from mpijob.actions import Delete, Desired, Event, Touch
@@ -30,8 +28,7 @@ from mpijob.status import JobStatus, Reason
 from mpijob.world import World, later
 
 
-@frozen
-class Reconciliation:
+class Reconciliation(NamedTuple):
     """What should be, and why.
 
     Where `needs` is not empty nothing else is asked for: read that live, and ask again.
@@ -83,14 +80,13 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
     blocks = blocks_of(case, stage)
     status = report(case, standing, blocks)
     if needs := _needs(case, standing, status) - observed.live:
-        return evolve(nothing, needs=needs)
+        return nothing._replace(needs=needs)
     # Unlike mpi-operator: when its TTL is over the MPIJob itself goes; a launcher Job
     # that collected itself could take its result along (B5.6).
     if stage is Stage.EXPIRED and not world.settings.ttl_keeps_job:
-        return evolve(nothing, delete_job=True)
+        return nothing._replace(delete_job=True)
     replaces = fate_of(Child.WORKER, stage) is Fate.WANT
-    return evolve(
-        nothing,
+    return nothing._replace(
         status=status,
         warnings=warnings_of(case),
         outdated=outdated(case),

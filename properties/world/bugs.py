@@ -134,7 +134,7 @@ def _numbered(job: MPIJob, seen: Observed) -> Observed:
         own = pod.phase == "Failed" and not pod.disrupted and not pod.terminating
         if own and worker_index(job, pod.name) is not None:
             count += 1
-            pods.append(evolve(pod, failure=count))
+            pods.append(pod._replace(failure=count))
         else:
             pods.append(pod)
     return evolve(seen, pods=tuple(pods))
@@ -146,7 +146,7 @@ def _stopped(job: MPIJob, seen: Observed) -> Observed:
     if launcher is None or not job.run_policy.suspend:
         return seen
     said = {**launcher.conditions, "Suspended": JobCondition()}
-    return evolve(seen, launcher=evolve(launcher, suspend=True, conditions=said))
+    return evolve(seen, launcher=launcher._replace(suspend=True, conditions=said))
 
 
 def _all_live(_: MPIJob, seen: Observed) -> Observed:
@@ -158,21 +158,23 @@ def _by_name(job: MPIJob, seen: Observed) -> Observed:
     """Take what has the right name for ours."""
     ours = Owner("MPIJob", job.name, job.uid)
     pods = tuple(
-        evolve(pod, owner=ours) if pod.owner.kind == "MPIJob" else pod
+        pod._replace(owner=ours) if pod.owner.kind == "MPIJob" else pod
         for pod in seen.pods
     )
-    launcher = seen.launcher and evolve(seen.launcher, owner=ours)
+    launcher = seen.launcher and seen.launcher._replace(owner=ours)
     return evolve(seen, pods=pods, launcher=launcher)
 
 
 def _there_is_ready(_: MPIJob, seen: Observed) -> Observed:
     """Take a worker that is there for one that is Ready."""
-    return evolve(seen, pods=tuple(evolve(pod, ready=True) for pod in seen.pods))
+    return evolve(seen, pods=tuple(pod._replace(ready=True) for pod in seen.pods))
 
 
 def _none_goes(_: MPIJob, seen: Observed) -> Observed:
     """Take what terminates for what stays."""
-    return evolve(seen, pods=tuple(evolve(pod, terminating=False) for pod in seen.pods))
+    return evolve(
+        seen, pods=tuple(pod._replace(terminating=False) for pod in seen.pods)
+    )
 
 
 def _gone_when_going(_: MPIJob, seen: Observed) -> Observed:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import orjson
-from attrs import evolve
 
 import mpijob
 from mpijob import sightings
@@ -91,7 +90,7 @@ def version(value: Manifest) -> int:
 
 def _sighted(value: Manifest, number: int) -> object:
     sighting = None if value["kind"] == KIND else sightings.sighting(value)
-    return number if sighting is None else evolve(sighting, resource_version="")
+    return number if sighting is None else sighting._replace(resource_version="")
 
 
 def key_of(state: State, values: Values) -> Key:
