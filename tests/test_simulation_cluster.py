@@ -179,7 +179,7 @@ def test_a_finalizer_holds_a_pod_until_it_is_removed() -> None:
 
 
 def with_owner(cluster: Cluster) -> None:
-    owner = {"uid": metadata_of(cluster, JOB)["uid"]}
+    owner = {"uid": metadata_of(cluster, JOB)["uid"], "blockOwnerDeletion": True}
     cluster.create(an_object(POD, metadata={"ownerReferences": [owner]}))
 
 

@@ -40,7 +40,7 @@ LATENCY: Final = 0.05
 
 # As the real one waits after a failed pod, doubled with each.
 BACKOFF: Final = 10.0
-BACKOFF_MAX: Final = 360.0
+BACKOFF_MAX: Final = 600.0
 
 # A Job that says nothing has six retries.
 BACKOFF_LIMIT: Final = 6
@@ -126,13 +126,23 @@ Due = list[Deed] | None
 """What a rule has to do now; None where it is the next rule's turn."""
 
 
-def _counts_the_ended(view: View) -> Due:
-    """A pod that ended is counted, then it may go."""
+def _counts_pods(view: View) -> Due:
+    """A pod that ended is counted, then it may go; of a Job that fails, any pod is.
+
+    Of a Job that has ended or is on its way out a pod may go without.
+    """
+    failing, at = is_true(view.job, "FailureTarget"), view.since + LATENCY
+    lets_go = is_true(view.job, "SuccessCriteriaMet") or is_terminating(view.job)
     for ref, pod in view.pods:
-        if TRACKING in sequence(pod["metadata"].get("finalizers")) and is_over(pod):
-            at = view.since + LATENCY
+        if TRACKING not in sequence(pod["metadata"].get("finalizers")):
+            continue
+        if _is_finished(view.job):
+            return [Deed(at, WHO, ref, "", partial(_release, ref))]
+        if failing or is_over(pod):
             deed = partial(_count, job=view.ref, pod=ref)
             return [Deed(at, WHO, view.ref, "", deed)]
+        if lets_go:
+            return [Deed(at, WHO, ref, "", partial(_release, ref))]
     return None
 
 
@@ -144,9 +154,12 @@ def _count(cluster: Cluster, *, job: Ref, pod: Ref) -> None:
     cluster.update(pod, _untracked(ended))
 
 
+def _is_finished(job: Manifest) -> bool:
+    return any(is_true(job, type_) for type_ in _ENDINGS.values())
+
+
 def _rests_when_finished(view: View) -> Due:
-    finished = any(is_true(view.job, type_) for type_ in _ENDINGS.values())
-    return [] if finished else None
+    return [] if _is_finished(view.job) else None
 
 
 # The intention, and the end that follows once no pod is left to end.
@@ -176,27 +189,34 @@ def _succeeds(view: View) -> Due:
     if not view.count("succeeded"):
         return None
     why = "Reached expected number of succeeded pods"
-    return [view.says("SuccessCriteriaMet", "CompletionsReached", why)]
+    says = [view.says("SuccessCriteriaMet", "CompletionsReached", why)]
+    return _deletions(view, uncounted=True) or says
 
 
 def _fails(view: View) -> Due:
     limit = count(spec_of(view.job).get("backoffLimit", BACKOFF_LIMIT))
-    for _, pod in view.pods:
-        if why := _policy_fails(view.job, pod):
-            return [view.says("FailureTarget", "PodFailurePolicy", why)]
-    restarts = sum(_restarts(pod) for _, pod in view.active)
+    for ref, pod in view.pods:
+        if why := _policy_fails(view.job, ref, pod):
+            return _failing(view, "PodFailurePolicy", why)
+    restarts = sum(_restarts(view.job, pod) for _, pod in view.pods)
     if view.count("failed") > limit or (restarts and restarts >= limit):
         why = "Job has reached the specified backoff limit"
-        return [view.says("FailureTarget", "BackoffLimitExceeded", why)]
+        return _failing(view, "BackoffLimitExceeded", why)
     return None
 
 
-def _policy_fails(job: Manifest, pod: Manifest) -> str:
+def _failing(view: View, reason: str, why: str, at: float = 0.0) -> list[Deed]:
+    """Return the deletion of what runs; once nothing does, the intention is told."""
+    says = [view.says("FailureTarget", reason, why, at)]
+    return _deletions(view, at) or says
+
+
+def _policy_fails(job: Manifest, ref: Ref, pod: Manifest) -> str:
     """Return in what words podFailurePolicy ends the Job, empty where it does not."""
     if status_of(pod).get("phase") != "Failed":
         return ""
     rules = mappings(mapping(spec_of(job).get("podFailurePolicy")).get("rules"))
-    for rule in rules:
+    for index, rule in enumerate(rules):
         wanted = mapping(rule.get("onExitCodes"))
         for entry in mappings(status_of(pod).get("containerStatuses")):
             ended = mapping(mapping(entry.get("state")).get("terminated"))
@@ -204,13 +224,18 @@ def _policy_fails(job: Manifest, pod: Manifest) -> str:
             if name == wanted.get("containerName") and code in sequence(
                 wanted.get("values")
             ):
-                words = f"Container {name} for pod failed with exit code {code}"
-                action = rule.get("action")
-                return f"{words} matching FailJob rule" if action == "FailJob" else ""
+                who = f"Container {name} for pod {ref.namespace}/{ref.name}"
+                why = f"{who} failed with exit code {code} matching FailJob rule"
+                fails = rule.get("action") == "FailJob"
+                return f"{why} at index {index}" if fails else ""
     return ""
 
 
-def _restarts(pod: Manifest) -> int:
+def _restarts(job: Manifest, pod: Manifest) -> int:
+    """Return how often a pod was started again, if that is what counts of it."""
+    policy = spec_of(mapping(spec_of(job)["template"])).get("restartPolicy")
+    if policy != "OnFailure" or is_over(pod):
+        return 0
     statuses = mappings(status_of(pod).get("containerStatuses"))
     return sum(count(entry.get("restartCount")) for entry in statuses)
 
@@ -224,7 +249,12 @@ def _deadline(view: View) -> list[Deed]:
         return []
     at = (started - view.cluster.start).total_seconds() + limit
     why = "Job was active longer than specified deadline"
-    return [view.says("FailureTarget", "DeadlineExceeded", why, at)]
+    return _failing(view, "DeadlineExceeded", why, at)
+
+
+def _goes(view: View) -> Due:
+    """Of a Job on its way out nothing is made, and nothing is told."""
+    return [] if is_terminating(view.job) else None
 
 
 def _stops(view: View) -> Due:
@@ -233,13 +263,28 @@ def _stops(view: View) -> Due:
         return None
     if view.active or is_true(view.job, "Suspended"):
         return _deletions(view, uncounted=True)
-    return [view.says("Suspended", "JobSuspended", "Job suspended")]
+    return [view.writes(_suspended, "Job {} is Suspended: JobSuspended")]
 
 
-def _resumes(view: View) -> Due:
-    if not is_true(view.job, "Suspended"):
-        return None
-    return [view.writes(_resumed, "Job {} is resumed")]
+def _suspended(job: Manifest, stamp: str) -> Manifest:
+    # Without startTime, so that a queue may edit the template.
+    kept = {k: v for k, v in status_of(job).items() if k != "startTime"}
+    words = ("JobSuspended", "Job suspended")
+    return conditioned({**job, "status": kept}, stamp, "Suspended", "True", words)
+
+
+def _runs(view: View) -> Due:
+    """A pod is made, then it is told that the Job runs; while a pod waits, before."""
+    makes, tells = _makes_a_pod(view), _tells_that_it_runs(view)
+    return [*makes, *tells] if view.count("failed") else makes or tells
+
+
+def _tells_that_it_runs(view: View) -> list[Deed]:
+    if is_true(view.job, "Suspended"):
+        return [view.writes(_resumed, "Job {} is resumed")]
+    if status_of(view.job).get("startTime"):
+        return []
+    return [view.writes(_begun)]
 
 
 def _resumed(job: Manifest, stamp: str) -> Manifest:
@@ -251,16 +296,10 @@ def _begun(job: Manifest, stamp: str) -> Manifest:
     return placed(job, "status.startTime", stamp)
 
 
-def _starts(view: View) -> Due:
-    if status_of(view.job).get("startTime"):
-        return None
-    return [view.writes(_begun)]
-
-
-def _makes_a_pod(view: View) -> Due:
+def _makes_a_pod(view: View) -> list[Deed]:
     """One pod, and never a second while the first has not ended."""
-    if view.unfinished or is_terminating(view.job) or "Pod" in view.cluster.refusing:
-        return None
+    if view.unfinished or "Pod" in view.cluster.refusing:
+        return []
     failed = view.count("failed")
     wait = min(BACKOFF * 2 ** (failed - 1), BACKOFF_MAX) if failed else LATENCY
     what = "makes a pod of Job {}"
@@ -320,8 +359,8 @@ def _counts_the_active(view: View) -> Due:
     return [view.writes(lambda job, _: {**job, "status": {**known, **counts}})]
 
 
-def _deletions(view: View, *, uncounted: bool = False) -> list[Deed]:
-    at, deed = view.since + LATENCY, _let_go if uncounted else _go
+def _deletions(view: View, at: float = 0.0, *, uncounted: bool = False) -> list[Deed]:
+    at, deed = max(at, view.since + LATENCY), _let_go if uncounted else _go
     return [
         Deed(at, WHO, ref, "deletes pod {}", partial(deed, ref))
         for ref, _ in view.active
@@ -340,20 +379,20 @@ def _let_go(ref: Ref, cluster: Cluster) -> None:
 
 def _untracked(pod: Manifest) -> Manifest:
     metadata = pod["metadata"]
-    kept = [name for name in metadata["finalizers"] if name != TRACKING]
+    names = sequence(metadata.get("finalizers"))
+    kept = [name for name in names if name != TRACKING]
     return {**pod, "metadata": {**metadata, "finalizers": kept}}
 
 
 # The first whose case it is has its turn.
 RULES: Final[tuple[Callable[[View], Due], ...]] = (
-    _counts_the_ended,
+    _counts_pods,
     _rests_when_finished,
     _counts_the_active,
     _ends,
-    _succeeds,
     _fails,
+    _succeeds,
+    _goes,
     _stops,
-    _resumes,
-    _starts,
-    _makes_a_pod,
+    _runs,
 )

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Play random programs on the real control plane and in memory, and compare.
+
+``python -m tests.traces --programs 100 --seed 1`` starts a control plane, plays, and
+prints each disagreement with its story.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from attrs import frozen
+
+from tests.controlplane.harness import ControlPlane, programs
+from tests.controlplane.nodes import Nodes
+from tests.traces.play import Outcome, Player
+from tests.traces.programs import Program, drawn, read
+from tests.traces.recorder import Recorder
+
+NUMBERS: Final = count(1)
+# Programs that are played side by side: most of the time each waits.
+PLAYERS: Final = 24
+
+
+@frozen
+class Theatre:
+    """A namespace with its recorder."""
+
+    plane: ControlPlane
+    nodes: Nodes
+    recorder: Recorder
+
+    def played(
+        self, found: Iterable[Program], players: int = PLAYERS
+    ) -> Iterator[Outcome]:
+        """Play programs side by side; yield what became of each, in their order."""
+        with ThreadPoolExecutor(players) as pool:
+            yield from pool.map(self._play, found)
+
+    def _play(self, program: Program) -> Outcome:
+        name = f"p{next(NUMBERS)}"
+        parts = self.plane, self.nodes, self.recorder
+        return Player(*parts, program, name).play()
+
+
+@contextmanager
+def theatre(plane: ControlPlane, nodes: Nodes, namespace: str) -> Generator[Theatre]:
+    """Make a namespace, and watch it."""
+    client = plane.client()
+    body = {"metadata": {"name": namespace}}
+    client.create("/api/v1/namespaces", body).expect(201)
+    recorder = Recorder(plane, namespace)
+    recorder.start()
+    try:
+        yield Theatre(plane, nodes, recorder)
+    finally:
+        recorder.stop()
+        client.delete(f"/api/v1/namespaces/{namespace}")
+        client.close()
+
+
+@contextmanager
+def control_plane() -> Generator[tuple[ControlPlane, Nodes]]:
+    """Start a control plane with controllers and nodes of one's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        plane = ControlPlane(programs(), Path(folder))
+        nodes: Nodes | None = None
+        try:
+            plane.start()
+            plane.start_controllers()
+            nodes = Nodes(plane.kubeconfig())
+            nodes.start()
+            yield plane, nodes
+        finally:
+            if nodes is not None:
+                nodes.stop()
+            plane.stop()
+
+
+def told(margin: str, *lines: str) -> None:
+    """Print lines."""
+    sys.stdout.write("".join(f"{margin}{line}\n" for line in lines))
+
+
+def main() -> int:
+    """Play, print, and return how many disagreed."""
+    parser = argparse.ArgumentParser(description="hold the model against the real")
+    parser.add_argument("--programs", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--races", action="store_true", help="do not wait for rest")
+    parser.add_argument("--program", action="append", help="play this, as written")
+    words = parser.parse_args()
+    chance = Random(words.seed)  # noqa: S311 - to be the same in every run.
+    chosen = [read(text) for text in words.program or ()]
+    if not chosen:
+        chosen = [drawn(chance, races=words.races) for _ in range(words.programs)]
+    wrong, began = 0, time.monotonic()
+    with control_plane() as (plane, nodes), theatre(plane, nodes, "traces") as stage:
+        began = time.monotonic()
+        for outcome in stage.played(chosen):
+            if outcome.differences:
+                wrong += 1
+                told("", str(outcome.program))
+                told("    ", *outcome.differences)
+    seconds = time.monotonic() - began
+    told("", f"{len(chosen)} programs in {seconds:.0f} s, {wrong} disagree")
+    return min(wrong, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
