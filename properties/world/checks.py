@@ -64,8 +64,10 @@ class Checks:
             for law, how in of_request(fact):
                 yield from self.judged(law, how)
 
-    def rest(self, state: State) -> Iterator[Wrong]:
-        """Judge where everything came to rest."""
+    def rest(self, state: State, in_ten_years: bool) -> Iterator[Wrong]:
+        """Judge where everything came to rest, and whether time alone would end it."""
+        law = "P38 at rest a look comes to nothing, now and in ten years"
+        yield from self.judged(law, "it does something" if in_ten_years else "")
         job = self.job(state)
         for law, how in of_rest(state, job):
             yield from self.judged(law, how)

@@ -111,6 +111,10 @@ class Moves:
                 return Move(_passes(now.world.now - state.world.now), now)
         return None
 
+    def in_ten_years(self, state: State) -> bool:
+        """Tell whether a look would come to something, were it taken so much later."""
+        return self.looks.whole(later(state, _TEN_YEARS)) is not None
+
     # --- The operator ---------------------------------------------------------------
 
     def _operator(self, state: State) -> Iterator[Move]:
@@ -232,6 +236,7 @@ _GONE: Final = -1
 _NONE: Final = Left(0, 0, 0)
 # A job that only looks again now and then, and finds nothing new, is at rest.
 _TIMERS_MAX: Final = 8
+_TEN_YEARS: Final = 10 * 365 * 86_400.0
 _KINDS: Final = ("MPIJob", "pods", "launcher Job")
 
 

@@ -9,7 +9,7 @@ and in good order.
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -20,11 +20,10 @@ from properties.world.ends import End, end_of
 from properties.world.moves import Moves
 from properties.world.operator import SHIPPED, Engine, Looks
 from properties.world.scene import Scene
-from properties.world.state import Left, State, later
+from properties.world.state import Left, State
 
 # Any job of this size is at rest long before.
 ARRIVES_WITHIN: Final = 300
-TEN_YEARS: Final = 10 * 365 * 86_400.0
 
 
 @frozen
@@ -139,7 +138,7 @@ class Search:
             if move is None:
                 self.result.rests += 1
                 self.result.ends.add(end_of(state))
-                for wrong in (*self.checks.rest(state), *self._in_ten_years(state)):
+                for wrong in self.checks.rest(state, self.moves.in_ten_years(state)):
                     self._tell(wrong, number, (*whats, "nothing more happens"))
                     return
                 self._arrived(path, -1)
@@ -151,12 +150,6 @@ class Search:
             state = move.after
         how = f"no rest after {ARRIVES_WITHIN} moves without trouble"
         self._tell(Wrong("P28 it arrives: and rests", how), number, tuple(whats[:40]))
-
-    def _in_ten_years(self, state: State) -> Iterator[Wrong]:
-        """Judge whether time alone would change what is at rest."""
-        law = "P38 at rest a look comes to nothing, now and in ten years"
-        after = self.moves.looks.whole(later(state, TEN_YEARS))
-        yield from self.checks.judged(law, "it does something" if after else "")
 
     def _arrived(self, path: list[int], known: int) -> None:
         for count, key in enumerate(reversed(path), known + 1):
