@@ -17,9 +17,12 @@ from properties.laws import law, sometimes
 from properties.lives import Move, any_view, lives, moments, seen
 from properties.sights import POD_STATES
 from properties.small_cluster import SmallCluster
-from properties.strategies import UID, Edit, Json, Question, evenly
+from properties.strategies import UID, Edit, Json, Question, evenly, stamp
 
 _ROUNDS: Final = 8
+SUSPEND: Final[Move] = ("user_edits", ("spec.runPolicy.suspend", True))
+RESUME: Final[Move] = ("user_edits", ("spec.runPolicy.suspend", False))
+CLEAN: Final[Edit] = ("spec.runPolicy.cleanPodPolicy", "All")
 
 # --- P22: unknown is not empty ------------------------------------------------
 
@@ -110,8 +113,8 @@ _LIMITS: Final[tuple[Edit, ...]] = (
 
 
 @st.composite
-def certain_results(draw: st.DrawFn) -> SmallCluster:
-    """Draw a job whose launcher's result is certain, and past every limit."""
+def past_limits(draw: st.DrawFn, *says: str) -> SmallCluster:
+    """Draw a job that is past every limit, and what its launcher Job says last."""
     life = draw(lives(*_LIMITS, then=_RUNNING))
     workers = [
         index
@@ -121,13 +124,17 @@ def certain_results(draw: st.DrawFn) -> SmallCluster:
     if workers:
         life.pod_becomes((draw(st.sampled_from(workers)), POD_STATES[11]))
         life.reconcile(1)  # The failure is numbered.
-    life.launcher_says(draw(st.sampled_from(["SuccessCriteriaMet", "FailureTarget"])))
+    if says:
+        life.launcher_says(draw(st.sampled_from(says)))
     life.time_passes(draw(st.sampled_from([0, 99])))
     return life
 
 
+certain_results = past_limits("SuccessCriteriaMet", "FailureTarget")
+
+
 @pytest.mark.rule("B5.2", "B5.4")
-@law(certain_results(), often=("the launcher's result is certain",))
+@law(certain_results, often=("the launcher's result is certain",))
 def test_a_certain_result_outranks_every_limit(life: SmallCluster) -> None:
     """P15: where the launcher's result is certain, no end of our own is written."""
     question = life.question
@@ -143,7 +150,7 @@ def test_a_certain_result_outranks_every_limit(life: SmallCluster) -> None:
 
 @pytest.mark.rule("B5.2")
 @law(
-    evenly(any_view, seen(certain_results()), seen(moments)),
+    evenly(any_view, seen(past_limits()), seen(past_limits())),
     often=("it ends of our own making",),
 )
 def test_an_end_of_our_making_needs_a_live_look(question: Question) -> None:
@@ -156,6 +163,150 @@ def test_an_end_of_our_making_needs_a_live_look(question: Question) -> None:
     blind = evolve(question, live=frozenset())
     assert blind.answer.status.verdict is None
     assert blind.plan == ()
+
+
+_GOING: Final[Move] = ("launcher_is_terminating", 0)
+going = evenly(
+    *(
+        lives(then=(*_RUNNING, *suspends, _GOING, ("launcher_says", says)))
+        for says in ("SuccessCriteriaMet", "Failed")
+        for suspends in ((), (SUSPEND,))
+    )
+)
+
+
+@pytest.mark.rule("B5.2", "B6.1")
+@law(going, often=("it had succeeded", "it fails because it goes"))
+def test_what_goes_ends_as_it_would_have(life: SmallCluster) -> None:
+    """P16: a success is read off a launcher on its way out; that it is stopped is none.
+
+    What fails after its deletion was asked for fails because of that.
+    """
+    question = life.question
+    launcher, new = question.observed.launcher, question.answer.status
+    ours = launcher is not None and launcher.owner.uid == UID
+    if question.job.status.verdict or not (ours and launcher and launcher.terminating):
+        return
+    left_alone = (Stage.NOT_OURS, Stage.DELETED, Stage.UNSEEN)
+    if question.answer.stage in left_alone or question.answer.needs:
+        return
+    said = launcher.conditions.keys()
+    if sometimes("it had succeeded", when="SuccessCriteriaMet" in said):
+        assert new.is_true("Succeeded")
+    elif question.job.run_policy.suspend and "Complete" not in said:
+        sometimes("it fails because it goes", when="Failed" in said)
+        assert new.verdict is None
+
+
+# --- P14, P15: what has ended stays so ----------------------------------------
+
+_ENDED: Final = ("Complete", "Failed")
+cleaned_up = evenly(
+    *(
+        lives(CLEAN, then=(*_RUNNING, ("launcher_says", says), ("settle", _ROUNDS)))
+        for says in _ENDED
+    )
+)
+
+
+@pytest.mark.rule("B4.3", "B5.5")
+@law(cleaned_up, often=("nothing is left",))
+def test_what_has_ended_stays_so_with_nothing_left(life: SmallCluster) -> None:
+    """P15: a job that has ended is not run again, whatever is left to tell of it."""
+    question = life.question
+    if life.gone or question.job.status.verdict is None:
+        return
+    sometimes("nothing is left", when=not life.objects_that_run)
+    assert question.plan == ()
+    pods = [pod["metadata"] for pod in owned(question, UID)]
+    assert all("deletionTimestamp" in metadata for metadata in pods)
+    launcher = question.observed.launcher
+    ours = launcher is not None and launcher.owner.uid == UID
+    assert not ours or launcher is None or launcher.terminating
+
+
+@st.composite
+def strange_clocks(draw: st.DrawFn) -> SmallCluster:
+    """Draw a job that ends by another clock than it started by."""
+    life = draw(lives(then=(*_RUNNING, ("launcher_says", "Complete"))))
+    if (job := life.launcher) is not None:
+        job["status"]["completionTime"] = stamp(draw(st.sampled_from([-9000, 0, 900])))
+    return life
+
+
+@pytest.mark.rule("B4.6")
+@law(strange_clocks(), often=("it ends",))
+def test_no_end_comes_before_its_start(life: SmallCluster) -> None:
+    """P27: completionTime is never before startTime, whatever clocks they are from."""
+    old, new = life.question.job.status, life.question.answer.status
+    if old.verdict is None and sometimes("it ends", when=new.verdict is not None):
+        assert new.completion_time is not None
+        assert new.start_time is None or new.start_time <= new.completion_time
+
+
+# --- P26: what is counted -----------------------------------------------------
+
+_BACKOFF: Final[Edit] = ("spec.runPolicy.backoffLimit", 9)
+
+
+@st.composite
+def counted(draw: st.DrawFn) -> SmallCluster:
+    """Draw a job of which a worker ended, was counted, and is gone."""
+    life = draw(lives(_BACKOFF, then=_RUNNING))
+    state = draw(st.sampled_from([{"phase": "Succeeded"}, POD_STATES[11]]))
+    life.pod_becomes((draw(which), state))
+    life.settle(_ROUNDS)
+    life.pod_goes(draw(which))
+    return life
+
+
+@pytest.mark.rule("B4.9")
+@law(counted(), often=("something was counted",))
+def test_what_was_counted_stays_counted(life: SmallCluster) -> None:
+    """P26: within one start the counts of workers never fall, whatever pods go."""
+    old, new = life.question.job.status, life.question.answer.status
+    if old.worker is None or new.worker is None or old.start_time != new.start_time:
+        return
+    ended = old.worker.succeeded + old.worker.failed
+    sometimes("something was counted", when=ended > 0)
+    assert new.worker.succeeded >= old.worker.succeeded
+    assert new.worker.failed >= old.worker.failed
+
+
+@pytest.mark.rule("B4.9", "B6.1")
+@law(counted(), often=("it had failed before",))
+def test_each_start_counts_its_own_failures(life: SmallCluster) -> None:
+    """P30: a job that is resumed starts from no failures, as its startTime says."""
+    life.user_edits(SUSPEND[1])
+    life.settle(_ROUNDS)
+    life.launcher_says("Suspended")
+    life.settle(_ROUNDS)
+    before = life.question.job.status
+    life.user_edits(RESUME[1])
+    new = life.question.answer.status
+    if before.start_time is not None or new.start_time is None or not new.worker:
+        return
+    failed = before.worker is not None and before.worker.failed > 0
+    sometimes("it had failed before", when=failed)
+    assert new.worker.failed == 0
+
+
+@pytest.mark.rule("B1.7", "B4.9")
+@law(lives(then=_RUNNING), often=("pods run",))
+def test_losing_the_status_ends_no_job(life: SmallCluster) -> None:
+    """Who loses the status of a job with a bad spec loses nothing that runs."""
+    life.user_edits(("spec.slotsPerWorker", -1))
+    life.manifest["status"] = {}
+    question = life.question
+    ours = [pod for pod in owned(question, UID) if runs(pod)]
+    launcher = question.observed.launcher
+    if not ours or (launcher is not None and launcher.conditions):
+        return
+    if question.answer.stage in (Stage.NOT_OURS, Stage.DELETED):
+        return
+    sometimes("pods run")
+    assert question.answer.status.verdict is None
+    assert question.job.run_policy.suspend or question.answer.unwanted == ()
 
 
 # --- P38: what time alone changes ---------------------------------------------
