@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from mpijob.names import Ref
 from mpijob_operator.requests import NEVER
 from mpijob_operator.simulation import fields, merging
-from mpijob_operator.simulation.cluster import SOMEBODY
+from mpijob_operator.simulation.cluster import SOMEBODY, Cluster
 from mpijob_operator.simulation.typed import (
     ANYTHING,
     ListType,
@@ -41,11 +42,47 @@ def test_an_apply_makes_what_is_missing() -> None:
 
 
 @pytest.mark.rule("B8.2")
-@cases("guard", {"uid": {"uid": "gone"}, "version": {"resourceVersion": "77"}})
-def test_an_apply_meant_as_an_update_makes_nothing(guard: dict[str, str]) -> None:
+@cases("guard", {"alone": {}, "with a version": {"resourceVersion": "77"}})
+def test_an_apply_by_uid_makes_nothing(guard: dict[str, str]) -> None:
     cluster = a_cluster()
-    assert code(cluster, an_apply(SERVICE, metadata=guard)) == (409, "Conflict")
+    request = an_apply(SERVICE, metadata={"uid": "gone", **guard})
+    assert code(cluster, request) == (409, "Conflict")
     assert not cluster.objects
+
+
+def test_a_version_alone_keeps_no_apply_from_making_what_is_missing() -> None:
+    request = an_apply(SERVICE, metadata={"resourceVersion": "77"})
+    assert a_cluster().answer(request).code == 201
+
+
+def test_a_conflict_is_told_before_a_guard() -> None:
+    cluster = a_cluster(an_object(GROUP, spec={"queue": "a"}))
+    metadata = {"uid": "gone", "resourceVersion": "77"}
+    request = an_apply(GROUP, metadata=metadata, spec={"queue": "b"})
+    causes = cluster.answer(evolve(request, query={"fieldManager": "o"})).body[
+        "details"
+    ]
+    assert [cause["field"] for cause in causes["causes"]] == [".spec.queue"]
+
+
+def test_an_apply_puts_no_finalizer_on_what_goes() -> None:
+    cluster = a_cluster(an_object(GROUP, metadata={"finalizers": ["x"]}))
+    cluster.delete(GROUP)
+    assert cluster.answer(an_apply(GROUP, metadata={"finalizers": ["x"]})).code == 200
+    request = an_apply(GROUP, metadata={"finalizers": ["y"], "uid": "gone"})
+    answer = cluster.answer(request)
+    causes = [cause["field"] for cause in answer.body["details"]["causes"]]
+    assert (answer.code, causes) == (422, ["metadata.uid", "metadata.finalizers"])
+
+
+def test_an_apply_that_takes_the_last_finalizer_away_ends_an_object() -> None:
+    cluster = a_cluster()
+    cluster.answer(an_apply(GROUP, metadata={"finalizers": ["x"]}))
+    cluster.delete(GROUP)
+    answer = cluster.answer(an_apply(GROUP))
+    assert answer.code == 200
+    assert "finalizers" not in answer.body["metadata"]
+    assert GROUP not in cluster.objects
 
 
 @pytest.mark.rule("B8.2")
@@ -161,14 +198,38 @@ def test_an_apply_names_an_entry_once() -> None:
     assert '.spec.ports[port=22,protocol="TCP"]: duplicate' in answer.body["message"]
 
 
-def test_a_client_that_clears_the_managed_fields_starts_anew() -> None:
+def clear(cluster: Cluster, ref: Ref, said: list[dict[str, str]]) -> None:
+    value = cluster.objects[ref]
+    metadata = {**value["metadata"], "managedFields": said}
+    cluster.update(ref, {**value, "metadata": metadata})
+
+
+@cases(
+    "ref, said, cleared",
+    {
+        "a custom resource": (GROUP, [{}], True),
+        "a custom resource, of nothing": (GROUP, [], False),
+        "one of the server's own": (SERVICE, [{}], True),
+        "one of the server's own, of nothing": (SERVICE, [], True),
+    },
+)
+def test_a_client_that_clears_the_managed_fields_starts_anew(
+    ref: Ref, said: list[dict[str, str]], cleared: bool
+) -> None:
     cluster = a_cluster()
-    cluster.answer(an_apply(GROUP, spec={"queue": "a"}))
-    value = cluster.objects[GROUP]
-    metadata: dict[str, Any] = {**value["metadata"], "managedFields": []}
-    cluster.update(GROUP, {**value, "metadata": metadata})
-    assert "managedFields" not in metadata_of(cluster, GROUP)
-    assert GROUP not in cluster.owners
+    cluster.answer(an_apply(ref, metadata={"labels": {"app": "pi"}}))
+    before = cluster.objects[ref]
+    clear(cluster, ref, said)
+    assert ("managedFields" not in metadata_of(cluster, ref)) is cleared
+    assert (ref not in cluster.owners) is cleared
+    assert (cluster.objects[ref] is before) is not cleared
+
+
+def test_what_nobody_applied_has_no_managed_fields_to_clear() -> None:
+    cluster = a_cluster(an_object(SERVICE))
+    before = cluster.objects[SERVICE]
+    clear(cluster, SERVICE, [])
+    assert cluster.objects[SERVICE] is before
 
 
 def test_a_client_that_knows_no_managed_fields_leaves_them() -> None:
@@ -248,9 +309,7 @@ def test_a_prune_that_takes_the_key_of_an_entry_takes_the_entry() -> None:
     service = an_object(SERVICE, spec={"ports": [{"port": 22, "name": "ssh"}]})
     cluster = a_cluster(service)
     cluster.answer(an_apply(SERVICE, spec={"ports": [{"port": 22}]}))
-    value = cluster.objects[SERVICE]
-    metadata: dict[str, Any] = {**value["metadata"], "managedFields": []}
-    cluster.update(SERVICE, {**value, "metadata": metadata})
+    clear(cluster, SERVICE, [])
     cluster.answer(an_apply(SERVICE, spec={"ports": [{"port": 22}]}))
     cluster.answer(an_apply(SERVICE))
     assert cluster.objects[SERVICE]["spec"] == {"ports": [{"port": 22, "name": "ssh"}]}

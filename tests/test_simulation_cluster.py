@@ -105,6 +105,7 @@ def test_a_status_is_written_over_what_was_seen() -> None:
     assert (value["status"], value["spec"]) == ({"x": 1}, {"a": 1})
     assert value["metadata"]["generation"] == 1
     assert code(cluster, a_status(version)) == (409, "Conflict")
+    assert code(cluster, a_status()) == (422, "Invalid")
     assert code(a_cluster(), a_status()) == (404, "NotFound")
 
 
@@ -158,6 +159,60 @@ def test_a_second_deletion_is_no_write() -> None:
     cluster.delete(POD)
     assert cluster.objects[POD] is before
     assert before["metadata"]["generation"] == 2
+
+
+def test_a_binding_is_no_generation() -> None:
+    cluster = a_cluster(an_object(POD, spec={"a": 1}))
+    cluster.update(POD, {**cluster.objects[POD], "spec": {"a": 1, "nodeName": "n"}})
+    assert metadata_of(cluster, POD)["generation"] == 1
+    cluster.update(POD, {**cluster.objects[POD], "spec": {"a": 2, "nodeName": "n"}})
+    assert metadata_of(cluster, POD)["generation"] == 2
+
+
+def test_a_pod_is_told_when_it_must_have_ended() -> None:
+    cluster = a_cluster(running())
+    cluster.delete(POD)
+    assert metadata_of(cluster, POD)["deletionTimestamp"] == "2030-01-01T00:00:30Z"
+    cluster.delete(POD, grace=40)
+    assert metadata_of(cluster, POD)["deletionGracePeriodSeconds"] == 30
+    cluster.delete(POD, grace=10)
+    assert metadata_of(cluster, POD)["deletionTimestamp"] == "2030-01-01T00:00:10Z"
+    assert metadata_of(cluster, POD)["generation"] == 2
+
+
+def finalizers(cluster: Cluster, ref: Ref) -> list[str]:
+    found: list[str] = metadata_of(cluster, ref).get("finalizers", [])
+    return found
+
+
+@cases(
+    "first, second, held",
+    {
+        "foreground on top": ("Background", "Foreground", ["x", "foregroundDeletion"]),
+        "taken back": ("Foreground", "Background", ["x"]),
+        "the other instead": ("Foreground", "Orphan", ["x", "orphan"]),
+        "as it was said": ("Foreground", "", ["x", "foregroundDeletion"]),
+        "orphaned by nature": ("Background", "", ["x", "orphan"]),
+    },
+)
+def test_a_later_deletion_says_what_becomes_of_the_dependents(
+    first: str, second: str, held: list[str]
+) -> None:
+    cluster = a_cluster(an_object(JOB, metadata={"finalizers": ["x"]}))
+    cluster.answer(a_deletion(JOB, first))
+    cluster.answer(a_deletion(JOB, second))
+    assert finalizers(cluster, JOB) == held
+    assert metadata_of(cluster, JOB)["generation"] == 2
+
+
+def test_a_foreground_deletion_may_be_taken_back_but_not_by_version() -> None:
+    cluster = a_cluster(an_object(JOB))
+    cluster.answer(a_deletion(JOB, "Foreground"))
+    version = metadata_of(cluster, JOB)["resourceVersion"]
+    guarded = a_deletion(JOB, "Background", resourceVersion=version)
+    assert code(cluster, guarded) == (409, "Conflict")
+    cluster.answer(a_deletion(JOB, "Background"))
+    assert JOB not in cluster.objects
 
 
 def test_the_kubelet_ends_the_grace() -> None:

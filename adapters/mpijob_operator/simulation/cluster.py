@@ -16,16 +16,17 @@ from attrs import frozen
 
 from mpijob.loose import NOTHING, Manifest, mapping, mappings, sequence, strings
 from mpijob.names import Ref
-from mpijob.wire import text_of_time
+from mpijob.wire import text_of_time, time_of
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request, Verb, ref_of
-from mpijob_operator.simulation import fields, refusals
-from mpijob_operator.simulation.typed import Type, known_types
+from mpijob_operator.simulation import fields, merging, refusals
+from mpijob_operator.simulation.typed import known_types
 
 # Kinds whose spec is counted in metadata.generation, and whose status is apart.
-COUNTED: Final = frozenset(("MPIJob", "Job", "Pod"))
+COUNTED: Final = frozenset(("MPIJob", "Job", "Pod", "PodGroup", "Workload"))
 
 FOREGROUND: Final = "foregroundDeletion"
+ORPHAN: Final = "orphan"
 
 # As the API server takes it for a pod that says nothing.
 GRACE_SECONDS: Final = 30
@@ -126,7 +127,7 @@ class Cluster:
 
     # --- What the cluster's own programs and its users do ---------------------
 
-    def create(self, manifest: Manifest) -> Ref:
+    def create(self, manifest: Manifest, owners: fields.Owners = fields.NOBODY) -> Ref:
         """Put a new object in; its name must be free."""
         ref, metadata = ref_of(manifest), dict(manifest["metadata"])
         self.serial += 1
@@ -142,7 +143,10 @@ class Cluster:
         }
         if ref.kind in COUNTED:
             metadata["generation"] = 1
-        self._put(ref, {**manifest, "metadata": metadata})
+        value = {**manifest, "metadata": metadata}
+        if ref.kind in _STATUSES:
+            value = {"status": _STATUSES[ref.kind], **value}
+        self._put(ref, self._owned(ref, value, owners) if owners else value)
         return ref
 
     def update(self, ref: Ref, after: Manifest, owner: fields.Owner = SOMEBODY) -> None:
@@ -152,34 +156,43 @@ class Cluster:
         """
         before = self.objects[ref]
         if after != before:
-            self._write(ref, before, self._taken(ref, before, after, owner))
+            after = self._taken(ref, before, after, owner)
+        if after != before:
+            self._write(ref, before, after)
 
     def delete(
         self, ref: Ref, propagation: str = "", *, grace: int | None = None
     ) -> None:
         """Delete an object: at once, or as soon as what holds it lets go."""
         value = self.objects[ref]
-        metadata = value["metadata"]
-        finalizers = sequence(metadata.get("finalizers"))
-        if propagation == "Foreground" and FOREGROUND not in finalizers:
-            finalizers = [*finalizers, FOREGROUND]
-        elif propagation in _ORPHANS[ref.kind == "Job"]:
-            self._orphan(metadata["uid"])
-        seconds = _grace(value) if grace is None else grace
+        metadata, is_new = value["metadata"], not is_terminating(value)
+        if metadata.get("deletionGracePeriodSeconds"):
+            self._hasten(ref, value, grace)
+            return
+        after, finalizers = value, _finalizers(value, propagation)
+        if finalizers:
+            after = {**value, "metadata": {**metadata, "finalizers": finalizers}}
+        is_pod = is_new and ref.kind == "Pod"
+        seconds = _grace(value, grace) if is_pod else 0
+        if is_new:
+            after = _going(after, self.time, seconds)
+        # A pod is seen to go before it is gone, whatever its grace.
+        if (finalizers or is_pod) and after != value:
+            self._put(ref, after)
         if not finalizers and not seconds:
             self._remove(ref)
+
+    def _hasten(self, ref: Ref, value: Manifest, grace: int | None) -> None:
+        """Give a pod that goes less time than it was given."""
+        metadata = value["metadata"]
+        seconds = metadata["deletionGracePeriodSeconds"]
+        if grace is None or grace >= seconds:
             return
-        seconds = min(seconds, metadata.get("deletionGracePeriodSeconds", seconds))
-        going = {
-            **metadata,
-            "deletionTimestamp": metadata.get("deletionTimestamp", self.stamp),
-            "deletionGracePeriodSeconds": seconds,
-            **({"finalizers": finalizers} if finalizers else {}),
-        }
-        if not is_terminating(value) and ref.kind in COUNTED:
-            going["generation"] = metadata["generation"] + 1
-        if going != metadata:
-            self._put(ref, {**value, "metadata": going})
+        was = time_of(metadata["deletionTimestamp"])
+        at = (was or self.time) - timedelta(seconds=seconds - grace)
+        self._put(ref, {**value, "metadata": {**metadata, **_deletion(at, grace)}})
+        if not _is_held(self.objects[ref]):
+            self._remove(ref)
 
     # --- How it is kept -------------------------------------------------------
 
@@ -191,18 +204,20 @@ class Cluster:
 
     def _remove(self, ref: Ref) -> None:
         self.revision += 1
-        del self.objects[ref]
-        del self.since[ref]
+        del self.objects[ref], self.since[ref]
         self.owners.pop(ref, None)
 
-    def _write(self, ref: Ref, before: Manifest, after: Manifest) -> None:
+    def _write(self, ref: Ref, before: Manifest, after: Manifest) -> Manifest:
+        """Put an object in the place of another; one that nothing holds is gone."""
         metadata = after["metadata"]
-        if ref.kind in COUNTED and after.get("spec") != before.get("spec"):
+        if ref.kind in COUNTED and _counted(after) != _counted(before):
             generation = metadata["generation"] + 1
             after = {**after, "metadata": {**metadata, "generation": generation}}
-        self._put(ref, after)
-        if is_terminating(after) and not _held(after):
-            self._remove(ref)
+        if _is_held(after):
+            self._put(ref, after)
+            return self.objects[ref]
+        self._remove(ref)
+        return after
 
     def _taken(
         self, ref: Ref, before: Manifest, after: Manifest, owner: fields.Owner
@@ -210,12 +225,13 @@ class Cluster:
         """Note whose fields a write took; return the object that tells of it."""
         known = self.owners.get(ref)
         if known is None:
-            return after
-        said: object = after["metadata"].get("managedFields")
-        # To say that nobody owns anything is how a client starts anew.
+            told = "managedFields" in after["metadata"]
+            return self._owned(ref, after, fields.NOBODY) if told else after
         owners = fields.NOBODY
-        if said != []:
-            owners = fields.written(before, after, known, owner, _type(ref))
+        if not fields.are_cleared(after):
+            type_ = known_types().of(*ref[:2])
+            owners = fields.written(before, after, known, owner, type_)
+        said = after["metadata"].get("managedFields")
         same = owners is known and said is before["metadata"]["managedFields"]
         return after if same else self._owned(ref, after, owners)
 
@@ -225,17 +241,8 @@ class Cluster:
         self.owners.pop(ref, None)
         if owners:
             self.owners[ref] = owners
-            told = fields.managed_fields(owners, ref.api_version)
-            metadata["managedFields"] = told
+            metadata["managedFields"] = fields.managed_fields(owners, ref.api_version)
         return {**value, "metadata": metadata}
-
-    def _orphan(self, uid: str) -> None:
-        for ref, value in self.dependents(uid):
-            metadata = value["metadata"]
-            kept = [o for o in metadata["ownerReferences"] if o.get("uid") != uid]
-            self.update(
-                ref, {**value, "metadata": {**metadata, "ownerReferences": kept}}
-            )
 
     # --- Requests -------------------------------------------------------------
 
@@ -249,52 +256,39 @@ class Cluster:
             self.events = (*self.events, request.body)
             return Answer(201, request.body)
         if ref in self.objects:
-            return refusals.refusal(
-                409, "AlreadyExists", f'{ref.kind} "{ref.name}" exists'
-            )
+            return refusals.exists(ref)
         if words := self.refusing.get(ref.kind):
-            return refusals.refusal(
-                403, "Forbidden", f'"{ref.name}" is forbidden: {words}'
-            )
+            return refusals.forbidden(ref, words)
         return Answer(201, self.objects[self.create(request.body)])
 
     def _answer_apply(self, request: Request) -> Answer:
         ref, live = request.ref, self.objects.get(request.ref)
-        if no := refusals.apply_guard(ref, live, strings(request.body["metadata"])):
-            return no
-        words = self.refusing.get(ref.kind)
-        if live is None and words:
-            return refusals.refusal(
-                403, "Forbidden", f'"{ref.name}" is forbidden: {words}'
-            )
         owner = fields.Owner(fields.APPLY, request.query["fieldManager"])
         force = request.query.get("force") == "true"
         config = fields.Configuration(request.body, owner, force)
-        owners = self.owners.get(ref, fields.NOBODY)
-        outcome = fields.applied(live or NOTHING, owners, config, _type(ref))
+        owners, type_ = self.owners.get(ref, fields.NOBODY), known_types().of(*ref[:2])
+        outcome = fields.applied(live or NOTHING, owners, config, type_)
         if outcome.mistakes or outcome.conflicts:
             return refusals.not_applied(ref, outcome)
+        guard = strings(request.body["metadata"])
+        if no := refusals.apply_guard(ref, live, guard, outcome.value):
+            return no
         if live is None:
-            self.create(outcome.value)
-            self.objects[ref] = self._owned(ref, self.objects[ref], outcome.owners)
+            if words := self.refusing.get(ref.kind):
+                return refusals.forbidden(ref, words)
+            self.create(outcome.value, outcome.owners)
             return Answer(201, self.objects[ref])
-        self._apply(ref, live, outcome)
-        return Answer(200, self.objects.get(ref, outcome.value))
-
-    def _apply(self, ref: Ref, live: Manifest, outcome: fields.Outcome) -> None:
-        after = outcome.value
+        after = merging.without_nulls(outcome.value)
         if outcome.owners != self.owners.get(ref):
             after = self._owned(ref, after, outcome.owners)
-        if after != live:
-            self._write(ref, live, after)
+        return Answer(200, live if after == live else self._write(ref, live, after))
 
     def _answer_replace(self, request: Request) -> Answer:
         ref, live = request.ref, self.objects.get(request.ref)
         if live is None:
             return refusals.not_found(ref)
-        version = strings(request.body["metadata"]).get("resourceVersion", "")
-        if version not in ("", live["metadata"]["resourceVersion"]):
-            return refusals.changed(ref)
+        if no := refusals.replace_guard(ref, live, strings(request.body["metadata"])):
+            return no
         manager = request.query.get("fieldManager", "")
         owner = fields.Owner(fields.UPDATE, manager, request.subresource)
         after = {**live, request.subresource: request.body["status"]}
@@ -306,28 +300,28 @@ class Cluster:
         if live is None:
             return refusals.not_found(ref)
         wanted = strings(request.body.get("preconditions"))
-        if any(live["metadata"][key] != value for key, value in wanted.items()):
+        policy = request.body.get("propagationPolicy", "")
+        if no := refusals.delete_guard(ref, live, wanted):
+            return no
+        # The server compares the version with none where this is all that is done.
+        if "resourceVersion" in wanted and _is_released(live, policy):
             return refusals.changed(ref)
-        self.delete(ref, request.body.get("propagationPolicy", ""))
+        self.delete(ref, policy)
         return Answer(200, self.objects.get(ref, {"kind": "Status"}))
 
 
-# The propagation policies that leave the dependents behind: of a Job no policy, too.
-_ORPHANS: Final = (frozenset(("Orphan",)), frozenset(("Orphan", "")))
+# The status that the server itself gives to what is made.
+_STATUSES: Final[Mapping[str, Manifest]] = {"Job": {}, "Pod": {"phase": "Pending"}}
 
-
-def _type(ref: Ref) -> Type:
-    return known_types().of(ref.api_version, ref.kind)
+# What holds an object that is deleted so, until its dependents are seen to.
+_HOLDS: Final = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 
 
 def _suffix(serial: int) -> str:
     """Return five letters and digits, as the server appends them to generateName."""
-    digits: list[str] = []
     number = (serial * 2654435761) & 0xFFFFFFFF  # Spreads neighbours apart.
-    for _ in range(5):
-        number, rest = divmod(number, len(_LETTERS))
-        digits.append(_LETTERS[rest])
-    return "".join(digits)
+    count = len(_LETTERS)
+    return "".join(_LETTERS[number // count**place % count] for place in range(5))
 
 
 # Without vowels, so that no name is a word.
@@ -350,16 +344,57 @@ def is_over(pod: Manifest) -> bool:
     return mapping(pod.get("status")).get("phase") in ("Succeeded", "Failed")
 
 
-def _held(value: Manifest) -> bool:
-    """Tell whether a finalizer, or the kubelet, still holds a terminating object."""
+def _finalizers(value: Manifest, propagation: str) -> list[str]:
+    """Return what holds an object that is deleted so."""
+    before = sequence(value["metadata"].get("finalizers"))
+    if not propagation:
+        # Nothing said, a Job is orphaned, and what was said before goes for the others.
+        if value["kind"] != "Job" or not set(before).isdisjoint(_HOLDS.values()):
+            return before
+        propagation = "Orphan"
+    added = [name for policy, name in _HOLDS.items() if policy == propagation]
+    after = [name for name in before if name not in _HOLDS.values()] + added
+    return before if set(after) == set(before) else after
+
+
+def _is_released(value: Manifest, propagation: str) -> bool:
+    """Tell whether a deletion takes away what alone holds an object."""
+    is_graceful = value["kind"] == "Pod" and not is_terminating(value)
+    held = value["metadata"].get("finalizers")
+    return bool(held and not is_graceful and not _finalizers(value, propagation))
+
+
+def _is_held(value: Manifest) -> bool:
+    """Tell whether an object stays, if only for a finalizer or for its kubelet."""
     metadata = value["metadata"]
-    return bool(metadata.get("finalizers") or metadata["deletionGracePeriodSeconds"])
+    grace = metadata.get("deletionGracePeriodSeconds")
+    return grace != 0 or bool(metadata.get("finalizers"))
 
 
-def _grace(value: Manifest) -> int:
+def _grace(value: Manifest, asked: int | None) -> int:
     """Return the seconds that a pod has to end; a node must be running it."""
     spec = mapping(value.get("spec"))
-    if value["kind"] != "Pod" or is_over(value) or not spec.get("nodeName"):
+    if is_over(value) or not spec.get("nodeName"):
         return 0
-    seconds = spec.get("terminationGracePeriodSeconds")
+    seconds = spec.get("terminationGracePeriodSeconds") if asked is None else asked
     return seconds if isinstance(seconds, int) else GRACE_SECONDS
+
+
+def _going(value: Manifest, now: datetime, seconds: int) -> Manifest:
+    """Return an object that goes, at the latest after so many seconds."""
+    metadata = {**value["metadata"], **_deletion(now + timedelta(0, seconds), seconds)}
+    if value["kind"] in COUNTED:
+        metadata["generation"] += 1
+    return {**value, "metadata": metadata}
+
+
+def _deletion(at: datetime, grace: int) -> Manifest:
+    return {"deletionTimestamp": text_of_time(at), "deletionGracePeriodSeconds": grace}
+
+
+def _counted(value: Manifest) -> object:
+    """Return what a change of is a generation; a binding is none."""
+    spec: object = value.get("spec")
+    if value["kind"] == "Pod" and "nodeName" in mapping(spec):
+        return {k: v for k, v in mapping(spec).items() if k != "nodeName"}
+    return spec

@@ -39,6 +39,9 @@ Owners = Mapping[Owner, Fields]
 
 NOBODY: Final[Owners] = {}
 
+# The API server's own kinds, which it treats otherwise than custom resources.
+BUILT_IN: Final = frozenset(("v1", "batch/v1"))
+
 # Who has what was there when an object is applied for the first time.
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
 
@@ -200,6 +203,12 @@ def _pruned(after: Manifest, last: Fields, owners: Owners, type_: Type) -> Manif
     gone = before - declared(merging.fields_of(kept, type_))
     # So does what nobody owns: it was not ours to take.
     return without(gone & declared(last))
+
+
+def are_cleared(value: Manifest) -> bool:
+    """Tell whether a write says that nobody owns anything: so a client starts anew."""
+    said = value["metadata"].get("managedFields")
+    return said == [{}] or (said == [] and value["apiVersion"] in BUILT_IN)
 
 
 def managed_fields(owners: Owners, api_version: str) -> list[Manifest]:

@@ -362,3 +362,14 @@ def _list_without(value: list[Json], fields: Tree, shape: ListType) -> list[Json
         elif not under.is_field:
             result.append(without(entry, under, shape.element))
     return result
+
+
+def without_nulls(value: Json) -> Json:
+    """Return a value as the API server keeps it: where null is said, nothing is.
+
+    A null among the entries of a list stays.
+    """
+    if given := _map(value):
+        return {k: without_nulls(v) for k, v in given.items() if v is not None}
+    entries = _list(value)
+    return [without_nulls(entry) for entry in entries] if entries else value

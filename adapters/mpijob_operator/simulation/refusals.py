@@ -3,11 +3,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from mpijob.loose import Manifest
+from mpijob.loose import Manifest, sequence
 from mpijob.names import Ref
 from mpijob_operator.executor import Answer
-from mpijob_operator.requests import NEVER
-from mpijob_operator.simulation.fields import Outcome
+from mpijob_operator.simulation.fields import BUILT_IN, Outcome
 
 
 def refusal(
@@ -37,20 +36,62 @@ def changed(ref: Ref) -> Answer:
     return refusal(409, "Conflict", f'{ref.kind} "{ref.name}": {words}')
 
 
+def exists(ref: Ref) -> Answer:
+    """Say that the name is taken."""
+    return refusal(409, "AlreadyExists", f'{ref.kind} "{ref.name}" exists')
+
+
+def forbidden(ref: Ref, words: str) -> Answer:
+    """Say that admission will not have it."""
+    return refusal(403, "Forbidden", f'"{ref.name}" is forbidden: {words}')
+
+
+def _invalid(ref: Ref, mistakes: list[tuple[str, str]]) -> Answer:
+    told = ", ".join(f"{field}: {words}" for field, words in mistakes)
+    message = f'{ref.kind} "{ref.name}" is invalid: {told}'
+    causes = [{"field": field, "message": words} for field, words in mistakes]
+    return refusal(422, "Invalid", message, causes)
+
+
 def apply_guard(
-    ref: Ref, live: Manifest | None, guard: Mapping[str, str]
+    ref: Ref, live: Manifest | None, guard: Mapping[str, str], after: Manifest
 ) -> Answer | None:
     """Return why an apply may not touch what is there, or is not."""
     uid, version = guard.get("uid"), guard.get("resourceVersion")
     if live is None:
-        # A version that was once real is as bad as a uid: the object is gone.
-        return changed(ref) if uid or version not in (None, NEVER) else None
+        # Whatever the version says: nothing is there that it could be of.
+        return changed(ref) if uid else None
     if version not in (None, live["metadata"]["resourceVersion"]):
         return changed(ref)
+    mistakes: list[tuple[str, str]] = []
     if uid not in (None, live["metadata"]["uid"]):
-        cause = {"field": "metadata.uid", "message": "field is immutable"}
-        return refusal(422, "Invalid", "metadata.uid: field is immutable", [cause])
+        mistakes.append(("metadata.uid", "field is immutable"))
+    if "deletionTimestamp" in live["metadata"] and not _held(after) <= _held(live):
+        words = "no new finalizers can be added if the object is being deleted"
+        mistakes.append(("metadata.finalizers", words))
+    return _invalid(ref, mistakes) if mistakes else None
+
+
+def _held(value: Manifest) -> frozenset[str]:
+    return frozenset(sequence(value["metadata"].get("finalizers")))
+
+
+def replace_guard(ref: Ref, live: Manifest, guard: Mapping[str, str]) -> Answer | None:
+    """Return why a replacement may not touch what is there."""
+    version = guard.get("resourceVersion", "")
+    if not version and ref.api_version not in BUILT_IN:
+        words = "must be specified for an update"
+        return _invalid(ref, [("metadata.resourceVersion", words)])
+    if version not in ("", live["metadata"]["resourceVersion"]):
+        return changed(ref)
     return None
+
+
+def delete_guard(ref: Ref, live: Manifest, guard: Mapping[str, str]) -> Answer | None:
+    """Return why a deletion may not touch what is there."""
+    metadata = live["metadata"]
+    met = all(metadata[key] == value for key, value in guard.items())
+    return None if met else changed(ref)
 
 
 def not_applied(ref: Ref, outcome: Outcome) -> Answer:
@@ -58,7 +99,7 @@ def not_applied(ref: Ref, outcome: Outcome) -> Answer:
     name = f'{ref.kind} "{ref.name}"'
     if outcome.mistakes:
         words = f"failed to create typed patch object ({name}): {outcome.mistakes[0]}"
-        return refusal(500, "InternalError", words)
+        return refusal(500, "", words)
     causes = [conflict.cause(ref.api_version) for conflict in outcome.conflicts]
     words = f"{name}: Apply failed with {len(causes)} conflicts"
     return refusal(409, "Conflict", words, causes)
