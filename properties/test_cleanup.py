@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import strategies as st
 
 from mpijob import Apply, Create, Delete, Touch, names
-from mpijob.loose import mapping
+from mpijob.loose import mapping, mappings
 from mpijob.names import Child
 from mpijob.status import ConditionType
 from properties.canonical import canonical
@@ -39,7 +39,7 @@ running = lives(then=RUNNING)
 
 def is_ours(value: Json) -> bool:
     """Tell whether the job controls an object, as the JSON has it."""
-    owners = value["metadata"].get("ownerReferences") or []
+    owners = mappings(value["metadata"].get("ownerReferences"))
     return any(o.get("controller") is True and o.get("uid") == UID for o in owners)
 
 
