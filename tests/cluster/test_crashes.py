@@ -168,7 +168,9 @@ class Teller:
 
 @pytest.mark.rule("B8.3", "B4.7", "B4.5")
 @pytest.mark.parametrize("name", one_quick(STORIES))
-def test_a_crash_after_any_write_changes_nothing(stage: Stage, name: str) -> None:
+def test_a_crash_after_any_write_changes_nothing(
+    stage: Stage, name: str, record_property: Callable[[str, object], None]
+) -> None:
     stage.proxy.in_turn = True
     teller = Teller(stage, stage.operator(), STORIES[name])
     undisturbed = teller.told("j0")
@@ -183,6 +185,7 @@ def test_a_crash_after_any_write_changes_nothing(stage: Stage, name: str) -> Non
         assert crashed.events <= undisturbed.events, where
         assert made(crashed) == made(undisturbed), where
         points = number
+    record_property("crash points", points)
     assert 0 < points < POINTS_MAX - 1, f"{points} writes were crashed after"
 
 

@@ -11,7 +11,9 @@ from typing import Final
 
 import pytest
 
+from tests.cluster.histories import freed_under_pods, watched
 from tests.cluster.tiers import one_quick
+from tests.controlplane.pod_life import End
 from tests.controlplane.proxy import Fault
 from tests.controlplane.stage import Stage, mpijob
 
@@ -80,21 +82,67 @@ def test_an_answer_lost_while_suspending_loses_nothing(
     stage: Stage, verb: str, path: str, applied: bool
 ) -> None:
     proxy = stage.proxy
-    stage.operator().start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    stage.run(mpijob("pi"))
     stage.wait_quiet()
     fault = Fault(path, frozenset({verb}), lose=True, forward=applied)
     proxy.fault(fault)
-    stage.suspend("pi")
+    with watched(stage, "mpijobs") as changes, watched(stage, "pods") as pods:
+        stage.suspend("pi")
+        stage.wait(
+            lambda: not stage.all("jobs") and "startTime" not in stage.status("pi"),
+            "the job is suspended",
+            AFTER_DOUBT_S,
+        )
+        stage.wait_quiet()
+    assert fault.met == 1
+    assert not freed_under_pods("pi", changes, pods)
+    assert not stage.pods("pi")
+    assert stage.active("pi") == {"Launcher": 0, "Worker": 0}
+    assert stage.made() == CHILDREN
+
+
+@pytest.mark.rule("B8.2", "B4.9", "B5.3")
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "not applied"])
+@pytest.mark.parametrize(
+    "what",
+    one_quick(["PATCH /pods/pi-worker-0", "PUT /status", "DELETE /pods/pi-worker-0"]),
+)
+def test_an_answer_lost_while_a_failure_is_counted_counts_it_once(
+    stage: Stage, what: str, applied: bool
+) -> None:
+    proxy = stage.proxy
+    stage.run(mpijob("pi"))
+    stage.wait_quiet()
+    verb, path = what.split()
+    fault = Fault(f"{path}$", frozenset({verb}), lose=True, forward=applied)
+    proxy.fault(fault)
+    stage.nodes.end(stage.key("pi-worker-0"), End(1))
+    stage.wait(lambda: stage.made()["pods"] == 3, "it is replaced", AFTER_DOUBT_S)
+    stage.wait_for("pi", "Running")
+    stage.wait_quiet()
+    assert fault.met == 1
+    assert stage.status("pi")["replicaStatuses"]["Worker"]["failed"] == 1
+    assert stage.made() == CHILDREN + Counter({"pods": 1})
+
+
+@pytest.mark.rule("B8.2", "B5.6")
+@pytest.mark.long
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "not applied"])
+def test_an_answer_lost_at_the_end_of_a_life_leaves_nothing(
+    stage: Stage, applied: bool
+) -> None:
+    fault = Fault("/mpijobs/pi$", frozenset({"DELETE"}), lose=True, forward=applied)
+    stage.proxy.fault(fault)
+    stage.script("pi-launcher-*", run_s=0.0)
+    stage.operator().start()
+    stage.submit(mpijob("pi", runPolicy={"ttlSecondsAfterFinished": 0}))
+    kinds = ("mpijobs", "pods", "jobs", "services", "configmaps", "secrets")
     stage.wait(
-        lambda: not stage.all("jobs") and "startTime" not in stage.status("pi"),
-        "the job is suspended",
+        lambda: not any("pi" in name for kind in kinds for name in stage.all(kind)),
+        "nothing is left",
         AFTER_DOUBT_S,
     )
     assert fault.met == 1
-    assert not stage.pods("pi")
-    assert stage.active("pi") == {"Launcher": 0, "Worker": 0}
     assert stage.made() == CHILDREN
 
 

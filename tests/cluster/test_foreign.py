@@ -5,6 +5,7 @@ A foreign object of a child's name is never written, adopted or deleted; a refus
 told in the job's status. Either way the job goes on when the obstacle is gone.
 """
 
+import contextlib
 import time
 from typing import Final
 
@@ -105,10 +106,10 @@ def test_what_comes_between_look_and_write_is_not_ours(stage: Stage, what: str) 
     made: list[Json] = []
 
     def comes() -> None:
-        client = stage.plane.client()
-        made.append(put(client, stage, what, labelled=False))
-        client.close()
+        with contextlib.closing(stage.plane.client()) as client:
+            made.append(put(client, stage, what, labelled=False))
 
+    stage.proxy.in_turn = True  # Workers are made side by side, and one has the name.
     stage.proxy.fault(Fault(MAKING[what], before=comes))
     stage.operator().start()
     stage.submit(mpijob("pi"))
@@ -233,10 +234,7 @@ def test_a_quota_blocks_until_it_is_raised(stage: Stage) -> None:
 @pytest.mark.rule("B8.3")
 def test_a_namespace_that_goes_is_let_go(stage: Stage) -> None:
     proxy = stage.proxy
-    operator = stage.operator()
-    operator.start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    operator = stage.run(mpijob("pi"))
     stage.script("pi-worker-*", stop_s=3.0)
     before = len(proxy.log)
     path = f"/api/v1/namespaces/{stage.namespace}"

@@ -15,15 +15,6 @@ OK: Final = End()
 REPLACED_S: Final = 30
 
 
-def began(stage: Stage, job: Json) -> str:
-    """Start an operator and a job, and wait until the job runs."""
-    stage.operator().start()
-    stage.submit(job)
-    name: str = job["metadata"]["name"]
-    stage.wait_for(name, "Running")
-    return name
-
-
 def uid(pod: Json) -> str:
     found: str = pod["metadata"]["uid"]
     return found
@@ -31,7 +22,7 @@ def uid(pod: Json) -> str:
 
 @pytest.mark.rule("B2.1", "B4.1", "B4.2", "B4.5", "B4.7", "B5.2")
 def test_a_job_runs_and_succeeds(stage: Stage) -> None:
-    began(stage, mpijob("pi"))
+    stage.run(mpijob("pi"))
     assert stage.active("pi") == {"Launcher": 1, "Worker": 2}
     assert set(stage.pods("pi")) == {"launcher", "pi-worker-0", "pi-worker-1"}
     stage.script("pi-launcher-*", run_s=0.0)
@@ -53,7 +44,7 @@ LINES: Final = {
 @pytest.mark.parametrize("implementation", LINES)
 def test_each_mpi_finds_its_hosts(stage: Stage, implementation: str) -> None:
     job = mpijob("pi", mpiImplementation=implementation, slotsPerWorker=2)
-    began(stage, job)
+    stage.run(job)
     line = LINES[implementation]
     hosts = [line.format(f"pi-worker-{n}", stage.namespace) for n in range(2)]
     config = stage.get("configmaps", "pi-config")
@@ -67,36 +58,9 @@ def test_each_mpi_finds_its_hosts(stage: Stage, implementation: str) -> None:
     stage.wait(lambda: discovered() == 2, "both workers are discovered")
 
 
-LEFT: Final = {
-    ("None", 0): {"launcher", "pi-worker-0", "pi-worker-1"},
-    ("None", 1): {"launcher", "pi-worker-0", "pi-worker-1"},
-    ("Running", 0): {"launcher"},
-    ("Running", 1): {"launcher"},
-    ("All", 0): set[str](),
-    ("All", 1): set[str](),
-}
-
-
-@pytest.mark.rule("B5.5", "B4.3")
-@pytest.mark.parametrize(("policy", "code"), LEFT)
-def test_pods_are_cleaned_as_the_policy_says(
-    stage: Stage, policy: str, code: int
-) -> None:
-    run = {"cleanPodPolicy": policy, "backoffLimit": 0}
-    launcher = {"restartPolicy": "Never"}
-    began(stage, mpijob("pi", runPolicy=run, Launcher=launcher))
-    stage.script("pi-launcher-*", run_s=0.0, ends=(End(code),))
-    stage.wait_for("pi", "Failed" if code else "Succeeded")
-    left = LEFT[policy, code]
-    stage.wait(lambda: set(stage.pods("pi")) == left, f"the pods left are {left}")
-    stage.wait_quiet()
-    assert set(stage.pods("pi")) == left
-    assert stage.active("pi")["Worker"] == (2 if policy == "None" else 0)
-
-
 @pytest.mark.rule("B5.6")
 def test_a_finished_job_goes_with_its_children(stage: Stage) -> None:
-    began(stage, mpijob("pi", runPolicy={"ttlSecondsAfterFinished": 0}))
+    stage.run(mpijob("pi", runPolicy={"ttlSecondsAfterFinished": 0}))
     stage.script("pi-launcher-*", run_s=0.0)
     stage.wait(lambda: stage.get("mpijobs", "pi") is None, "the job is gone")
     kinds = ("pods", "jobs", "services", "configmaps", "secrets")
@@ -146,7 +110,7 @@ def test_the_deadline_covers_waiting_for_workers(stage: Stage) -> None:
 
 @pytest.mark.rule("B5.3", "B4.2", "B4.9")
 def test_an_evicted_worker_is_replaced_and_not_counted(stage: Stage) -> None:
-    began(stage, mpijob("pi"))
+    stage.run(mpijob("pi"))
     before = uid(stage.pods("pi")["pi-worker-1"])
     stage.nodes.evict(stage.key("pi-worker-1"))
 
@@ -163,7 +127,7 @@ def test_an_evicted_worker_is_replaced_and_not_counted(stage: Stage) -> None:
 
 @pytest.mark.rule("B5.3", "B4.9")
 def test_a_failed_worker_is_counted_and_replaced(stage: Stage) -> None:
-    began(stage, mpijob("pi"))
+    stage.run(mpijob("pi"))
     before = uid(stage.pods("pi")["pi-worker-0"])
     stage.nodes.end(stage.key("pi-worker-0"), End(137, "OOMKilled"))
 
@@ -178,7 +142,7 @@ def test_a_failed_worker_is_counted_and_replaced(stage: Stage) -> None:
 
 @pytest.mark.rule("B5.3", "B4.8")
 def test_workers_that_fail_too_often_end_the_job(stage: Stage) -> None:
-    began(stage, mpijob("pi", runPolicy={"backoffLimit": 0}))
+    stage.run(mpijob("pi", runPolicy={"backoffLimit": 0}))
     end = End(137, "OOMKilled", "out of memory in step 7")
     stage.nodes.end(stage.key("pi-worker-0"), end)
     failed = stage.wait_for("pi", "Failed")
@@ -191,7 +155,7 @@ def test_workers_that_fail_too_often_end_the_job(stage: Stage) -> None:
 @pytest.mark.rule("B2.6")
 @pytest.mark.parametrize("code", [3, 137])
 def test_a_workers_exit_code_decides(stage: Stage, code: int) -> None:
-    began(stage, mpijob("pi", Worker={"restartPolicy": "ExitCode"}))
+    stage.run(mpijob("pi", Worker={"restartPolicy": "ExitCode"}))
     before = uid(stage.pods("pi")["pi-worker-0"])
     stage.nodes.end(stage.key("pi-worker-0"), End(code))
     if code == 3:
@@ -232,7 +196,7 @@ def test_a_launcher_that_fails_ends_the_job(
 
 @pytest.mark.rule("B5.7", "B4.2")
 def test_workers_follow_the_number_asked_for(stage: Stage) -> None:
-    began(stage, mpijob("pi", 4))
+    stage.run(mpijob("pi", 4))
     before = {name: uid(pod) for name, pod in stage.pods("pi").items()}
     template = mpijob("pi")["spec"]["mpiReplicaSpecs"]["Worker"]["template"]
     stage.patch("pi", mpiReplicaSpecs={"Worker": {"replicas": 2}})
@@ -267,7 +231,7 @@ def test_the_launcher_waits_for_ready_workers(stage: Stage) -> None:
 
 @pytest.mark.rule("B3.1", "B3.2", "B2.3")
 def test_a_launcher_may_work(stage: Stage) -> None:
-    began(stage, mpijob("pi", 1, runLauncherAsWorker=True))
+    stage.run(mpijob("pi", 1, runLauncherAsWorker=True))
     config = stage.get("configmaps", "pi-config")
     assert config is not None
     hosts = [line.split(".")[0] for line in config["data"]["hostfile"].splitlines()]
@@ -291,7 +255,7 @@ def test_a_job_of_another_manager_is_left_alone(stage: Stage) -> None:
 
 @pytest.mark.rule("B5.8", "B2.1")
 def test_the_children_of_a_deleted_job_go(stage: Stage) -> None:
-    began(stage, mpijob("pi"))
+    stage.run(mpijob("pi"))
     stage.client.delete(stage.path("mpijobs", "pi")).expect(200)
     kinds = ("mpijobs", "pods", "jobs", "services", "configmaps", "secrets")
     stage.wait(lambda: not any(stage.all(kind) for kind in kinds), "nothing is left")
@@ -327,7 +291,7 @@ def test_a_job_that_cannot_be_is_told_so(stage: Stage) -> None:
 def test_a_child_that_somebody_deletes_comes_back(
     stage: Stage, kind: str, name: str
 ) -> None:
-    began(stage, mpijob("pi"))
+    stage.run(mpijob("pi"))
     before = stage.get(kind, name)
     assert before is not None
     query = {"propagationPolicy": "Background"}
@@ -343,7 +307,7 @@ def test_a_child_that_somebody_deletes_comes_back(
 
 @pytest.mark.rule("B8.7")
 def test_what_somebody_changes_is_put_back(stage: Stage) -> None:
-    began(stage, mpijob("pi"))
+    stage.run(mpijob("pi"))
     config = stage.path("configmaps", "pi-config")
     change = {"data": {"hostfile": "elsewhere", "theirs": "stays"}}
     stage.client.merge(config, change).expect(200)
@@ -358,10 +322,7 @@ def test_what_somebody_changes_is_put_back(stage: Stage) -> None:
 
 @pytest.mark.rule("B8.3")
 def test_a_job_that_ended_while_nobody_looked_is_told(stage: Stage) -> None:
-    operator = stage.operator()
-    operator.start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    operator = stage.run(mpijob("pi"))
     operator.kill()
     stage.script("pi-launcher-*", run_s=0.0)
     stage.wait(

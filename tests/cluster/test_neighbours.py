@@ -6,6 +6,7 @@ Nobody but the operator acts here: pods stay Pending.
 
 import asyncio
 import functools
+import os
 import re
 import time
 from collections import Counter
@@ -74,6 +75,43 @@ def test_a_malformed_job_stops_no_other(stage: Stage, spec: object) -> None:
     stage.wait(lambda: stage.get("jobs", "good-launcher") is not None, "good goes on")
     stage.wait(lambda: stage.condition("bad", "Failed") != {}, "bad is told")
     assert stage.condition("bad", "Failed")["reason"] == "InvalidSpec"
+
+
+# What Python runs before the operator: its core fails over one job.
+BROKEN_CORE: Final = """
+import mpijob
+
+sound = mpijob.reconcile
+
+def reconcile(job, *others):
+    if job.name == "bad":
+        raise ZeroDivisionError("a bug of ours")
+    return sound(job, *others)
+
+mpijob.reconcile = reconcile
+"""
+
+
+@pytest.mark.rule("B8.4")
+def test_a_job_over_which_we_fail_stops_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stage.folder / "sitecustomize.py").write_text(BROKEN_CORE)
+    path = (str(stage.folder), os.environ.get("PYTHONPATH", ""))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
+    for name in ("bad", "good"):
+        stage.submit(mpijob(name))
+    operator = stage.operator()
+    operator.start()
+    stage.submit(mpijob("later"))
+    for name in ("good", "later"):
+        stage.wait(functools.partial(has_launcher, stage, name), f"{name} goes on")
+    # It is told with its reason, and tried again after a long time.
+    told = [e for e in operator.lines() if e["event"] == "cannot reconcile"]
+    assert [each["job"].endswith("/bad") for each in told] == [True], told
+    assert "a bug of ours" in str(told)
+    assert "status" not in stage.job("bad")
+    assert operator.ask("/healthz")[0] == 200
 
 
 @pytest.mark.long

@@ -222,10 +222,18 @@ def foreign(stage: Stage, served: set[str]) -> None:
         stage.submit(mpijob(name))
         stage.wait_for(name, "Blocked")
     for path in paths:
+        assert not _is_ours(stage.client.get(path).expect(200)), path
         deleted = stage.client.delete(path, propagationPolicy="Background")
         deleted.expect(200, 202)
     # Nobody tells the operator that these went: it looks twice a minute.
     stage.wait_for("foreign", "Running", timeout_s=PATIENCE_S)
+
+
+def _is_ours(value: Json) -> bool:
+    """Tell whether the operator wrote to an object, or owns it."""
+    managers = {m["manager"] for m in value["metadata"]["managedFields"]}
+    ours = any(manager.startswith("mpi-operator") for manager in managers)
+    return ours or "ownerReferences" in value["metadata"]
 
 
 def foreign_children(stage: Stage) -> Iterator[str]:

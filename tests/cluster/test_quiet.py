@@ -101,9 +101,7 @@ def test_foreign_pods_with_a_jobs_labels_stop_nobody(stage: Stage) -> None:
 @pytest.mark.rule("B4.4", "B4.7")
 def test_a_life_costs_what_it_must(stage: Stage) -> None:
     proxy = stage.proxy
-    stage.operator().start()
-    stage.submit(mpijob("pi", 8))
-    stage.wait_for("pi", "Running")
+    stage.run(mpijob("pi", 8))
     stage.script("pi-launcher-*", run_s=0.0)
     stage.wait_for("pi", "Succeeded")
     stage.wait_quiet()

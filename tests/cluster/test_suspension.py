@@ -21,9 +21,7 @@ def image(pod: Json) -> str:
 
 @pytest.mark.rule("B6.1", "B4.6", "B4.7")
 def test_what_is_edited_while_suspended_counts_when_resumed(stage: Stage) -> None:
-    stage.operator().start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    stage.run(mpijob("pi"))
     stage.suspend("pi")
     stage.wait(lambda: rests(stage), "the job is suspended")
     kept = {*stage.all("services"), *stage.all("configmaps"), *stage.all("secrets")}
@@ -59,9 +57,7 @@ def test_what_is_edited_while_suspended_counts_when_resumed(stage: Stage) -> Non
 @pytest.mark.rule("B4.5", "B6.1")
 def test_a_pod_that_ends_slowly_is_counted_until_it_has(stage: Stage) -> None:
     stage.script("pi-worker-0", stop_s=3.0)
-    stage.operator().start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    stage.run(mpijob("pi"))
     stage.suspend("pi")
     stage.wait_for("pi", "Suspended")
     stage.wait(
@@ -77,9 +73,7 @@ def test_a_pod_that_ends_slowly_is_counted_until_it_has(stage: Stage) -> None:
 @pytest.mark.rule("B6.1")
 def test_a_suspension_runs_to_its_end_before_the_next_start(stage: Stage) -> None:
     stage.script("pi-worker-*", stop_s=2.0)
-    stage.operator().start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    stage.run(mpijob("pi"))
     before = {pod["metadata"]["uid"] for pod in stage.pods("pi").values()}
     stage.suspend("pi")
     stage.wait_for("pi", "Suspended")
@@ -92,9 +86,7 @@ def test_a_suspension_runs_to_its_end_before_the_next_start(stage: Stage) -> Non
 
 @pytest.mark.rule("B6.1", "B6.2")
 def test_a_launcher_that_somebody_suspends_is_resumed(stage: Stage) -> None:
-    stage.operator().start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    stage.run(mpijob("pi"))
     change = {"spec": {"suspend": True}}
     stage.client.merge(stage.path("jobs", "pi-launcher"), change).expect(200)
     stage.wait(

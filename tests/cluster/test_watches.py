@@ -26,9 +26,7 @@ REQUESTS_MAX: Final = 400
 
 def runs(stage: Stage) -> None:
     """Start an operator and a job, and wait until it runs and nothing happens."""
-    stage.operator().start()
-    stage.submit(mpijob("pi"))
-    stage.wait_for("pi", "Running")
+    stage.run(mpijob("pi"))
     stage.wait_quiet()
 
 
@@ -154,7 +152,9 @@ def test_an_api_server_that_restarts_in_mid_fan_out_is_waited_for(own: Stage) ->
 # --- What is old, and what cannot be read -----------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["mpijobs", "pods", "jobs", "configmaps"])
+@pytest.mark.parametrize(
+    "kind", ["mpijobs", "pods", "jobs", "services", "configmaps", "secrets"]
+)
 def test_a_watch_that_shows_the_past_does_no_harm(stage: Stage, kind: str) -> None:
     proxy = stage.proxy
     runs(stage)

@@ -92,10 +92,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def stage(cluster: Cluster, tmp_path: Path) -> Iterator[Stage]:
-    """A namespace of the cluster, for one test."""
+def stage(
+    cluster: Cluster, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> Iterator[Stage]:
+    """A namespace of the cluster, for one test; its report says what was asked."""
     with contextlib.closing(cluster.stage(tmp_path)) as own:
         yield own
+        if own.is_proxied:
+            record_property("requests", len(own.proxy.log))
 
 
 @pytest.fixture

@@ -122,6 +122,11 @@ class Stage:
             self._proxy.start()
         return self._proxy
 
+    @property
+    def is_proxied(self) -> bool:
+        """Whether the proxy was asked for."""
+        return self._proxy is not None
+
     def operator(self, **flags: str) -> Operator:
         """Return an operator for the namespace, not started yet.
 
@@ -155,6 +160,14 @@ class Stage:
     def submit(self, job: Mapping[str, Any]) -> Json:
         """Create an MPIJob."""
         return self.client.create(self.path("mpijobs"), job).expect(201)
+
+    def run(self, job: Mapping[str, Any]) -> Operator:
+        """Start an operator, create an MPIJob, and wait until that runs."""
+        operator = self.operator()
+        operator.start()
+        self.submit(job)
+        self.wait_for(job["metadata"]["name"], "Running")
+        return operator
 
     def patch(self, name: str, **spec: Any) -> Json:  # noqa: ANN401 - JSON.
         """Change fields of an MPIJob's spec."""
