@@ -15,7 +15,8 @@ from mpijob import sightings
 from mpijob.job import KIND, MPIJob
 from mpijob.loose import Manifest
 from mpijob_operator.controller.memory import Memory
-from properties.world.state import LAGGING, Carrying, Reading, State
+from mpijob_operator.executor import Kind
+from properties.world.state import Carrying, Reading, State
 
 # Distinct objects and plans, with what was found out about them: a few kilobytes each.
 KNOWN_MAX: Final = 300_000
@@ -107,7 +108,7 @@ def key_of(state: State, values: Values) -> Key:
             numbers.append(number(change.value))
             versions += (version(change.value), change.revision)
     memory = state.memory
-    _note_memory(numbers, versions, memory)
+    _note_memory(numbers, versions, memory, state.kinds)
     now = state.world.now
     numbers.append(hash((state.listed, state.left, state.truth, now)))
     _note_deed(numbers, versions, state, values)
@@ -130,25 +131,27 @@ def _note_objects(
     numbers.append(-2)
 
 
-def _note_memory(numbers: list[int], versions: list[int], memory: Memory) -> None:
-    versions += (int(memory.written.get(kind, 0)) for kind in LAGGING)
+def _note_memory(
+    numbers: list[int], versions: list[int], memory: Memory, kinds: tuple[Kind, ...]
+) -> None:
+    versions += (int(memory.written.get(kind, 0)) for kind in kinds)
     numbers.append(hash((memory.doubt, memory.refusals, memory.taken)))
 
 
 def _note_deed(
     numbers: list[int], versions: list[int], state: State, values: Values
 ) -> None:
-    deed = state.deed
+    deed, kinds = state.deed, state.kinds
     if isinstance(deed, Carrying):
         execution = deed.execution
-        _note_memory(numbers, versions, deed.known)
+        _note_memory(numbers, versions, deed.known, kinds)
         troubles = tuple((t.reply.value, t.answer.code) for t in execution.troubles)
         how = (execution.step, execution.left, execution.stopped, deed.vouched)
         numbers += (deed.number, hash((how, troubles)))
         versions += deed.versions
-        versions += (int(execution.written.get(kind, 0)) for kind in LAGGING)
+        versions += (int(execution.written.get(kind, 0)) for kind in kinds)
     elif isinstance(deed, Reading):
-        _note_memory(numbers, versions, deed.known)
+        _note_memory(numbers, versions, deed.known, kinds)
         numbers.append(hash(deed.needs))
         for what, found in deed.read:
             numbers.append(hash(what.value))

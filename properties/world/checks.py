@@ -164,7 +164,7 @@ def _one_launcher(state: State, job: MPIJob) -> Judged:
 
 def _as_listed(state: State) -> Judged:
     law = "P24 told all, a cache shows what a list would"
-    for cache, anew in zip(state.caches, listed(state.world), strict=True):
+    for cache, anew in zip(state.caches, listed(state.world, state.kinds), strict=True):
         if cache.told(len(cache.line)).objects != anew.objects:
             return law, "what a cache was told is not what there is"
     return law, ""

@@ -134,7 +134,7 @@ class Moves:
         for told, after in self.looks.every(state):
             news = ", ".join(
                 f"{count} of {kind}"
-                for count, kind in zip(told, _KINDS, strict=True)
+                for count, kind in zip(told, _KINDS, strict=False)
                 if count
             )
             what = f"operator is told {news or 'nothing new'} and looks"
@@ -142,7 +142,7 @@ class Moves:
             yield Move(what, self.sending.with_events(after), trouble=lags)
 
     def _lists_anew(self, state: State) -> Move:
-        caches = listed(state.world)
+        caches = listed(state.world, state.kinds)
         after = evolve(state, caches=caches, listed=True)
         return Move("operator lists everything anew", after)
 
@@ -237,7 +237,7 @@ _NONE: Final = Left(0, 0, 0)
 # A job that only looks again now and then, and finds nothing new, is at rest.
 _TIMERS_MAX: Final = 8
 _TEN_YEARS: Final = 10 * 365 * 86_400.0
-_KINDS: Final = ("MPIJob", "pods", "launcher Job")
+_KINDS: Final = ("MPIJob", "pods", "launcher Job", "Service", "ConfigMap", "Secret")
 
 
 def _passes(seconds: float) -> str:

@@ -35,7 +35,7 @@ from mpijob_operator.simulation.life import START
 from properties.world.canonical import KNOWN_MAX, Values, token, version
 from properties.world.state import (
     JOB,
-    LAGGING,
+    KINDS,
     Cache,
     Carrying,
     Reading,
@@ -117,7 +117,7 @@ class Looks:
         self,
         engine: Engine,
         values: Values,
-        lags: frozenset[Kind] = frozenset(LAGGING),
+        lags: frozenset[Kind] = frozenset(KINDS),
     ) -> None:
         self.engine, self.values, self.lags = engine, values, lags
         self._decided: dict[tuple[int, ...], Decided] = {}
@@ -133,7 +133,7 @@ class Looks:
         write that is bound to be refused, leaves all as it was.
         """
         taken: list[tuple[tuple[int, ...], object]] = []
-        told = [[*self._told(state, number)] for number in range(len(LAGGING))]
+        told = [[*self._told(state, number)] for number in range(len(state.caches))]
         for chosen in sorted(product(*told), key=_total):
             caches = tuple(cache for _, cache in chosen)
             outcome = self._look(state, caches)
@@ -148,7 +148,7 @@ class Looks:
 
     def _told(self, state: State, number: int) -> Iterator[tuple[int, Cache]]:
         """Yield how far a cache may be told for a look: as far as what we wrote."""
-        kind, whole = LAGGING[number], state.caches[number]
+        kind, whole = KINDS[number], state.caches[number]
         listed = float("inf") if state.listed else float("-inf")
         most = len(whole.line)
         for count in range(0 if kind in self.lags else most, most + 1):
@@ -171,7 +171,7 @@ class Looks:
         return self._decide(*self._sights(state, caches)).after
 
     def _newest(self, state: State) -> tuple[Cache, ...] | None:
-        told = [[*self._told(state, number)] for number in range(len(LAGGING))]
+        told = [[*self._told(state, number)] for number in range(len(state.caches))]
         return tuple(each[-1][1] for each in told) if all(told) else None
 
     def _sights(self, state: State, caches: tuple[Cache, ...]) -> tuple[Sights, Memory]:
@@ -242,7 +242,7 @@ class Looks:
         taken: list[tuple[tuple[int, ...], object]] = []
         lengths = [
             range(0 if kind in self.lags else len(cache.line), len(cache.line) + 1)
-            for kind, cache in zip(LAGGING[1:], state.caches[1:], strict=True)
+            for kind, cache in zip(state.kinds[1:], state.caches[1:], strict=True)
         ]
         for counts in sorted(product(*lengths), key=sum):
             what_for, after = self._read_whole(state, reading, (0, *counts))
@@ -345,7 +345,7 @@ def _shown(state: State, caches: tuple[Cache, ...]) -> Iterator[Manifest]:
     for cache in caches[1:]:
         yield from cache.objects.values()
     for ref, value in state.world.objects.items():
-        if ref[:2] not in LAGGING:
+        if ref[:2] not in state.kinds:
             yield value
 
 

@@ -15,7 +15,7 @@ from mpijob_operator.simulation.cluster import Cluster
 from mpijob_operator.simulation.deeds import placed
 from mpijob_operator.simulation.life import START
 from mpijob_operator.simulation.users import UserDeed
-from properties.world.state import JOB, LAGGING, Left, State, listed
+from properties.world.state import JOB, KINDS, LAGGING, Left, State, listed
 
 # What may befall the operator: it dies between two requests; a request is done and no
 # answer comes; one is under way and no answer comes; a live read fails.
@@ -47,7 +47,9 @@ class Scene:
     # Which faults there may be, of those below.
     faults: frozenset[str] = USUAL
     # Which caches may lag; the others show everything at every look.
-    lags: frozenset[Kind] = frozenset(LAGGING)
+    lags: frozenset[Kind] = frozenset(KINDS)
+    # Whether the caches of Service, ConfigMap and Secret are such as can lag.
+    things_lag: bool = False
     # Whether it is told when containers ended, so that replacing them has to wait.
     dated: bool = False
 
@@ -69,7 +71,8 @@ class Scene:
         cluster = Cluster(START)
         cluster.create(self.manifest)
         world = cluster.snapshot()
-        return State(world, listed(world), left=self.left, made={JOB: 1})
+        caches = listed(world, KINDS if self.things_lag else LAGGING)
+        return State(world, caches, left=self.left, made={JOB: 1})
 
 
 def _to_one(cluster: Cluster, job: Ref) -> str:
@@ -210,6 +213,14 @@ WIDE: Final = (
         "one worker, two failures", 1, runs=True, left=Left(1, 0, 2), each_thing=True
     ),
     Scene("one worker, its name taken", 1, runs=True, left=_FULL, deeds=OCCUPIES),
+    Scene(
+        "one worker, Service, ConfigMap and Secret lag",
+        1,
+        left=Left(1, 1, 0),
+        deeds=SCALES,
+        each_thing=True,
+        things_lag=True,
+    ),
 )
 _TIMED: Final = Left(faults=1, deeds=1, failures=0, waits=1)
 # What waits for a clock of the operator's: a deadline, a TTL, 10 s, 5 s; and what is

@@ -25,12 +25,18 @@ from mpijob_operator.executor import Call, Execution, Kind
 from mpijob_operator.simulation.cluster import Snapshot
 
 # The kinds whose caches lag, each by itself. What only waits by a name (Service,
-# ConfigMap, Secret, PodGroup) is seen as it is, but where a scene says otherwise.
+# ConfigMap, Secret, PodGroup) is seen as it is, but where a scene says otherwise; the
+# caches of a state are of the first so many kinds.
 JOBS: Final[Kind] = (API_VERSION, KIND)
 PODS: Final[Kind] = ("v1", "Pod")
 LAUNCHERS: Final[Kind] = ("batch/v1", "Job")
-THINGS: Final[Kind] = ("v1", "ConfigMap")
 LAGGING: Final[tuple[Kind, ...]] = (JOBS, PODS, LAUNCHERS)
+THINGS: Final[tuple[Kind, ...]] = (
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+)
+KINDS: Final = (*LAGGING, *THINGS)
 
 
 class Change(NamedTuple):
@@ -123,6 +129,11 @@ class State:
     made: Mapping[Ref, int] = field(factory=dict[Ref, int])  # How often each was.
 
     @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds whose caches may lag."""
+        return KINDS[: len(self.caches)]
+
+    @property
     def job(self) -> Manifest | None:
         """The MPIJob as it is."""
         return self.world.objects.get(JOB)
@@ -143,9 +154,9 @@ def is_watched(value: Manifest) -> bool:
     return labels.get(names.OPERATOR_NAME_LABEL) == names.OPERATOR
 
 
-def listed(world: Snapshot) -> tuple[Cache, ...]:
+def listed(world: Snapshot, kinds: tuple[Kind, ...] = LAGGING) -> tuple[Cache, ...]:
     """Return the caches of whoever has listed everything this moment."""
-    shown: dict[Kind, dict[Ref, Manifest]] = {kind: {} for kind in LAGGING}
+    shown: dict[Kind, dict[Ref, Manifest]] = {kind: {} for kind in kinds}
     for ref, value in world.objects.items():
         if ref[:2] in shown and is_watched(value):
             shown[ref[:2]][ref] = value
@@ -164,21 +175,21 @@ Same = Callable[[Manifest, Manifest], bool]
 
 def moved(state: State, world: Snapshot, same: Same) -> State:
     """Return a state with another world; watches will tell of what is different."""
-    before = state.world.objects
+    before, kinds = state.world.objects, state.kinds
     changes: dict[Kind, list[Change]] = {}
     for ref, value in world.objects.items():
-        if before.get(ref) is not value and ref[:2] in LAGGING and is_watched(value):
+        if before.get(ref) is not value and ref[:2] in kinds and is_watched(value):
             version = int(value["metadata"]["resourceVersion"])
             change = Change(version, ref, value, gone=False)
             changes.setdefault(ref[:2], []).append(change)
     for ref, value in before.items():
-        if ref not in world.objects and ref[:2] in LAGGING and is_watched(value):
+        if ref not in world.objects and ref[:2] in kinds and is_watched(value):
             change = Change(world.revision, ref, value, gone=True)
             changes.setdefault(ref[:2], []).append(change)
     if not changes:
         return evolve(state, world=world)
     caches = list(state.caches)
-    for number, kind in enumerate(LAGGING):
+    for number, kind in enumerate(kinds):
         for change in sorted(changes.get(kind, ()), key=lambda each: each.revision):
             caches[number] = _with_change(caches[number], change, same)
     return evolve(state, world=world, caches=tuple(caches))

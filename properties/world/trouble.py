@@ -103,7 +103,7 @@ class Trouble:
         fresh = evolve(state, memory=NEW, deed=None, listed=True)
         if not self.engine.lists_anew:
             return fresh
-        return evolve(fresh, caches=listed(state.world))
+        return evolve(fresh, caches=listed(state.world, state.kinds))
 
     def _refused(self, state: State, deed: Carrying) -> Iterator[Move]:
         call, truth = deed.execution.ready()[0], evolve(state.truth, refused=True)

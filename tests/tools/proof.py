@@ -2,21 +2,26 @@
 """Search the scenes, put the bugs in, and write down what came of it.
 
 ``python -m tests.tools.proof`` searches and writes ``docs/proof.md``; ``--states N``
-says how many moments of each wide scene, ``--only whole|wide|bugs`` which part. What
-was measured is kept in ``build/proof``, so that parts can be done one by one.
+says how many moments of each wide scene, ``--only whole|wide|timed|bugs`` which part,
+``--workers N`` how many processes. What was measured is kept in ``build/proof``, so
+that parts can be done one by one.
 """
 
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from attrs import frozen
+
 from properties.world.bugs import BUGS
-from properties.world.scene import WHOLE, WIDE, Scene
+from properties.world.scene import TIMED, WHOLE, WIDE, Scene
 from properties.world.search import Result, Search
 from tests.tools import source
 
@@ -26,7 +31,7 @@ KEPT: Final = ROOT / "build/proof"
 
 # What the page promises of the widest three scenes.
 STATES_WIDE: Final = 300_000
-STATES_OTHER: Final = 60_000
+STATES_OTHER: Final = 40_000
 STATES_WHOLE: Final = 2_000_000
 STATES_BUG: Final = 150_000
 # The scenes with two workers, which the proof is measured by.
@@ -43,9 +48,9 @@ def measured(result: Result) -> dict[str, Any]:
         "rests": result.rests,
         "longest": result.longest,
         "depth": result.depth,
-        "seconds": round(result.seconds, 1),
         "exhausted": result.exhausted,
         "sometimes": result.sometimes,
+        "troubles": result.troubles,
         "law": found.wrong.law if found else "",
         "how": found.wrong.how if found else "",
         "story": list(found.story) if found else [],
@@ -70,24 +75,68 @@ def kept(part: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield {**json.loads(path.read_text()), "name": name}
 
 
-def search_scenes(part: str, scenes: Sequence[Scene], states: Sequence[int]) -> bool:
-    """Search as shipped; tell whether no law was broken."""
-    good = True
-    for scene, most in zip(scenes, states, strict=True):
-        result = measured(Search(scene).run(most))
-        keep(part, scene.name, result)
-        good = good and not result["law"]
-    return good
+SCENES: Final[Mapping[str, Sequence[Scene]]] = {
+    "wide": WIDE,
+    "whole": WHOLE,
+    "timed": TIMED,
+}
+PARTS: Final = (*SCENES, "bugs")
 
 
-def search_bugs() -> bool:
-    """Search without each safeguard; tell whether each was missed."""
+@frozen
+class Task:
+    """One search: a scene as shipped, or an operator without a safeguard."""
+
+    part: str
+    number: int
+    states: int
+
+    @property
+    def name(self) -> str:
+        """What it is kept by."""
+        if self.part == "bugs":
+            return BUGS[self.number].name
+        return SCENES[self.part][self.number].name
+
+    def search(self) -> dict[str, Any]:
+        """Search, and tell what came of it, in seconds of this process alone."""
+        began = time.process_time()
+        if self.part == "bugs":
+            bug = BUGS[self.number]
+            result = Search(bug.scene, bug.engine).run(self.states)
+        else:
+            result = Search(SCENES[self.part][self.number]).run(self.states)
+        seconds = round(time.process_time() - began, 1)
+        return {**measured(result), "scene": result.scene.name, "seconds": seconds}
+
+    def is_good(self, result: Mapping[str, Any]) -> bool:
+        """Tell whether no law was broken, or one was that had to be."""
+        return bool(result["law"]) == (self.part == "bugs")
+
+
+def tasks(parts: Sequence[str], states: int) -> Iterator[Task]:
+    """Yield every search of some parts, the longest first."""
+    for part in parts:
+        if part == "bugs":
+            yield from (Task(part, n, STATES_BUG) for n in range(len(BUGS)))
+            continue
+        for number in range(len(SCENES[part])):
+            most = STATES_WHOLE if part == "whole" else min(STATES_OTHER, states)
+            if part == "wide" and number < WIDEST:
+                most = states
+            yield Task(part, number, most)
+
+
+def search(parts: Sequence[str], states: int, workers: int) -> bool:
+    """Search side by side; tell whether each search came to what it should."""
     good = True
-    for bug in BUGS:
-        result = measured(Search(bug.scene, bug.engine).run(STATES_BUG))
-        result["scene"] = bug.scene.name
-        keep("bugs", bug.name, result)
-        good = good and bool(result["law"])
+    # A search needs memory of its own: no process makes two.
+    with ProcessPoolExecutor(workers, max_tasks_per_child=1) as pool:
+        under_way = {pool.submit(task.search): task for task in tasks(parts, states)}
+        for done in as_completed(under_way):
+            task, result = under_way[done], done.result()
+            keep(task.part, task.name, result)
+            good = good and task.is_good(result)
     return good
 
 
@@ -99,6 +148,7 @@ def page() -> Iterator[str]:
     scenes = [
         *kept("whole", [scene.name for scene in WHOLE]),
         *kept("wide", [scene.name for scene in WIDE]),
+        *kept("timed", [scene.name for scene in TIMED]),
     ]
     yield "### As shipped"
     yield ""
@@ -131,7 +181,36 @@ def page() -> Iterator[str]:
     for law, count in sorted(times.items()):
         yield f"| {law} | {count:,} |"
     yield ""
+    yield from _troubles(scenes)
+    yield ""
     yield from _bugs()
+
+
+def _troubles(scenes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "### How often each trouble came"
+    yield ""
+    yield "| trouble | times |"
+    yield "| --- | --- |"
+    times = Counter[str]()
+    for each in scenes:
+        times.update(each.get("troubles", {}))
+    for trouble, words in TROUBLES.items():
+        yield f"| {words} | {times[trouble]:,} |"
+
+
+TROUBLES: Final[Mapping[str, str]] = {
+    "lag": "a look while a cache has not been told everything",
+    "crash": "the operator dies between two requests, or side by side with some",
+    "silence": "a request is done, and no answer comes",
+    "delay": "a request is under way, no answer comes, and it may land later",
+    "unreadable": "a live read fails",
+    "conflict": "a good request is answered 409",
+    "quota": "a good request is answered 403",
+    "invalid": "a good request is answered 422",
+    "throttled": "a good request is answered 429",
+    "stranger": "a good request is answered 401",
+    "time": "a timer of the operator is over before anything else happens",
+}
 
 
 def _bugs() -> Iterator[str]:
@@ -162,17 +241,11 @@ def main(words: Sequence[str]) -> int:
     """Search, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--states", type=int, default=STATES_WIDE)
-    parser.add_argument("--only", choices=("whole", "wide", "bugs", "page"))
+    parser.add_argument("--only", choices=(*PARTS, "page"))
+    parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args(words)
-    good = True
-    if given.only in (None, "whole"):
-        good = search_scenes("whole", WHOLE, [STATES_WHOLE] * len(WHOLE)) and good
-    if given.only in (None, "bugs"):
-        good = search_bugs() and good
-    if given.only in (None, "wide"):
-        others = [min(STATES_OTHER, given.states)] * (len(WIDE) - WIDEST)
-        states = [*[given.states] * WIDEST, *others]
-        good = search_scenes("wide", WIDE, states) and good
+    parts = PARTS if given.only is None else [p for p in PARTS if p == given.only]
+    good = search(parts, given.states, given.workers)
     source.rewrite(PAGE, "measured", "\n".join(page()))
     return 0 if good else 1
 
