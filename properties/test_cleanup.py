@@ -23,7 +23,7 @@ from properties.lives import (
     stopped,
     stopping,
 )
-from properties.sights import POD_STATES, reference
+from properties.sights import POD_STATES, beginnings, reference
 from properties.small_cluster import SmallCluster
 from properties.strategies import UID, Edit, Json, Question, evenly, kept, stamp
 
@@ -118,6 +118,7 @@ def test_a_condition_that_is_false_says_nothing(question: Question) -> None:
     assert canonical(evolve(question, objects=tuple(objects))) == canonical(question)
 
 
+_EXIT_CODE: Final[Edit] = ("spec.mpiReplicaSpecs.Launcher.restartPolicy", "ExitCode")
 _NUMBERS: Final = ("x", "-1", "1e3", "\u0663", "\u00b2", " 1", "9" * 30, "", "2")
 
 
@@ -137,6 +138,41 @@ def test_the_number_of_a_failure_may_be_anything(
         return
     before = life.question.job.status.worker
     assert (worker.failed if worker else 0) == (before.failed if before else 0)
+
+
+@pytest.mark.rule("B5.3", "B4.9")
+@law(running, which, often=("a worker fails as it goes",))
+def test_what_fails_on_its_way_out_is_no_failure(
+    life: SmallCluster, number: int
+) -> None:
+    """P31: a worker that fails because it was deleted is neither counted nor blamed."""
+    if not life.pods:
+        return
+    life.pod_becomes((number, POD_STATES[11]))
+    life.pod_is_terminating(number)
+    pod = life.pods[number % len(life.pods)]
+    question = life.question
+    ours = names.worker_index(question.job, pod["metadata"]["name"]) is not None
+    sometimes("a worker fails as it goes", when=ours and is_ours(pod))
+    assert not question.answer.numbering
+    assert not [gone for gone in question.answer.unwanted if gone.ref.kind == "Pod"]
+
+
+@pytest.mark.rule("B2.6")
+@law(
+    evenly(beginnings(_EXIT_CODE), beginnings()),
+    often=("it is ExitCode", "it is another"),
+)
+def test_every_pod_can_be_restarted_by_a_kubelet(question: Question) -> None:
+    """P33: every pod that we make has a restartPolicy that Kubernetes takes."""
+    launcher = question.job.launcher
+    for each in question.answer.desired:
+        if each.child in (Child.WORKER, Child.LAUNCHER) and each.manifest:
+            spec = each.manifest["spec"]
+            pod = spec["template"]["spec"] if "template" in spec else spec
+            assert pod["restartPolicy"] in ("Always", "OnFailure", "Never")
+            policy = launcher.restart_policy if launcher else ""
+            sometimes("it is ExitCode" if policy == "ExitCode" else "it is another")
 
 
 # --- P29: the hosts that are told ---------------------------------------------
