@@ -19,6 +19,7 @@ from mpijob_operator.controller import kinds
 from mpijob_operator.controller.api import Api, Unreachable
 from mpijob_operator.controller.kinds import Watched
 from mpijob_operator.controller.reflector import (
+    BARREN_MAX,
     FIRST_PAUSE_S,
     PAUSE_MAX_S,
     REFRESH_S,
@@ -339,7 +340,20 @@ def test_each_failure_in_a_row_is_waited_for_longer_up_to_half_a_minute() -> Non
 
 def test_a_watch_that_ends_at_once_again_and_again_is_opened_ever_less_often() -> None:
     story = play(Story([()] * 100), seconds=60)
-    assert story.pauses[1:6] == [FIRST_PAUSE_S, 1, 2, 4, 8]
+    asked = [at for at, word in story.asked if word != "list"]
+    pauses = [b - a for a, b in itertools.pairwise(asked)]
+    assert pauses[:5] == [FIRST_PAUSE_S, 1, 2, 4, 8]
+
+
+@pytest.mark.parametrize("end", [(), (BROKEN,), (error(500),)])
+def test_where_no_watch_comes_through_lists_must_do(end: tuple[Act, ...]) -> None:
+    story = play(Story([end] * 100), seconds=60)
+    thrice = ["watch 10"] * BARREN_MAX
+    assert story.words[:9] == ["list", *thrice, "list", *thrice, "list"]
+
+
+def test_a_watch_that_shows_something_may_be_brief_ever_again() -> None:
+    story = play(Story([(added(number), BROKEN) for number in range(11, 40)]))
     assert story.words.count("list") == 1
 
 

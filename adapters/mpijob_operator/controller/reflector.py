@@ -3,11 +3,12 @@
 
 A list without a resourceVersion is consistent; one with "0" may go back in time, so
 none asks for it. A watch that ends or breaks off is followed by one from the version
-that came last, and by no list. Three things lead to a list: somebody asks for it
-(`refresh`), the API server will not go on from our version (410, 400), or a watch from
-it stays silent where bookmarks are due, as one does from a version that the API server
-has yet to reach. Whatever fails is tried again, later each time: an API server that is
-in trouble is not helped by being asked.
+that came last, and by no list. What leads to a list: somebody asks for it (`refresh`);
+the API server will not go on from our version (410, 400); a watch from it stays silent
+where bookmarks are due, as one does from a version that the API server has yet to
+reach; or several in a row show nothing and end at once, as where something in between
+lets no watch through: then lists must do. Whatever fails is tried again, later each
+time: an API server that is in trouble is not helped by being asked.
 """
 
 import asyncio
@@ -44,6 +45,8 @@ PAUSE_MAX_S: Final = 30.0
 REFRESH_S: Final = 5.0
 # A watch that ends sooner is no better than one that fails.
 BRIEF_S: Final = 1.0
+# So many of those in a row that showed nothing, and it is listed.
+BARREN_MAX: Final = 3
 
 # A version that is none to the API server any more, and one that never was.
 _UNUSABLE: Final = frozenset((410, 400))
@@ -92,6 +95,7 @@ class Reflector:
     _hurry: asyncio.Event = field(factory=asyncio.Event)
     _open: Watch | None = None
     _failures: int = 0
+    _barren: int = 0
 
     @property
     def synced(self) -> bool:
@@ -144,7 +148,7 @@ class Reflector:
         accept = METADATA_LIST if self.kind.metadata_only else JSON
         items, version = await self.api.read_all(self._path, self._selector, accept)
         self.progress = Progress(version, asked)
-        self._usable = True
+        self._usable, self._barren = True, 0
         self.relists += 1
         self.sink.replaced(self.kind, self.namespace, map(self._typed, items))
 
@@ -174,20 +178,25 @@ class Reflector:
         """
         opened = self.clock()
         self._open = watch
+        shown = False
         try:
             if self._wanted:
                 return  # Somebody asked while it was opened.
             async for type_, value in watch.events():
                 self._take(type_, value)
-                self._failures = 0
+                shown = True
         except Unreachable as trouble:
             if isinstance(trouble.__cause__, TimeoutError):
                 self._usable = False
             raise
         finally:
             self._open = None
-            if lasted := self.clock() - opened >= BRIEF_S:
-                self._failures = 0
+            lasted = self.clock() - opened >= BRIEF_S
+            if shown or lasted:
+                self._failures = self._barren = 0
+            else:
+                self._barren += 1
+                self._usable = self._usable and self._barren < BARREN_MAX
         if not lasted:
             raise Unreachable(0, "the watch ended at once")
 
