@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from attrs import frozen
 
 from tests.controlplane.harness import ControlPlane, programs
 from tests.controlplane.nodes import Nodes
+from tests.traces.inclusion import explained
 from tests.traces.play import Outcome, Player
 from tests.traces.programs import Program, drawn, read
 from tests.traces.recorder import Recorder
@@ -102,16 +104,20 @@ def main() -> int:
     chosen = [read(text) for text in words.program or ()]
     if not chosen:
         chosen = [drawn(chance, races=words.races) for _ in range(words.programs)]
-    wrong, began = 0, time.monotonic()
+    ways, wrong, began = Counter[str](), 0, time.monotonic()
     with control_plane() as (plane, nodes), theatre(plane, nodes, "traces") as stage:
         began = time.monotonic()
         for outcome in stage.played(chosen):
-            if outcome.differences:
+            verdict = explained(outcome)
+            ways += verdict.ways
+            if outcome.differences or verdict.story:
                 wrong += 1
                 told("", str(outcome.program))
                 told("    ", *outcome.differences)
+                told("", verdict.story)
     seconds = time.monotonic() - began
     told("", f"{len(chosen)} programs in {seconds:.0f} s, {wrong} disagree")
+    told("    ", *(f"{number} writes: {way}" for way, number in ways.most_common()))
     return min(wrong, 1)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from mpijob.loose import Manifest, count, mapping, mappings, sequence, strings
 from mpijob_operator.simulation.cluster import owner_uids
 from mpijob_operator.simulation.deeds import is_true, spec_of, status_of
-from mpijob_operator.simulation.job_controller import TRACKING
+from mpijob_operator.simulation.job_controller import TRACKING, is_tracked
 
 Json = dict[str, Any]
 
@@ -86,7 +86,7 @@ def form_of_pod(pod: Manifest, job_uid: str) -> Json:
     return {
         "phase": status.get("phase", "Pending"),
         "going": "deletionTimestamp" in metadata,
-        "tracked": TRACKING in sequence(metadata.get("finalizers")),
+        "tracked": is_tracked(pod),
         "ready": is_true(pod, "Ready"),
         "disrupted": is_true(pod, "DisruptionTarget"),
         "reason": status.get("reason", ""),

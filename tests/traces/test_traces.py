@@ -2,7 +2,8 @@
 """The Job controller and the garbage collector in memory do what the real ones do.
 
 The same program is played on a real control plane and in memory; after each step both
-rest, and must be alike.
+rest, and must be alike. Where there is no time to rest, each single write must be one
+that the model allows.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,16 @@ import pytest
 from tests.cluster.tiers import one_quick
 from tests.controlplane.fixtures import Cluster
 from tests.traces.__main__ import Theatre, theatre
+from tests.traces.inclusion import explained
 from tests.traces.programs import Program, drawn, read
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
 
+LONG: Final = pytest.mark.long
 NUMBERS: Final = count(1)
 DRAWN: Final = 60
+RACING: Final = 12
+RACING_LONG: Final = 240
 
 # What was once another in memory than in truth.
 FOUND: Final = {
@@ -48,9 +53,9 @@ def stage(cluster: Cluster) -> Iterator[Theatre]:
 
 def plays(stage: Theatre, *chosen: Program) -> None:
     """Play programs; fail with each that came to another rest."""
-    outcomes = list(stage.played(chosen))
-    wrong = [f"{o.program}\n{o.differences}" for o in outcomes if o.differences]
-    assert not wrong, "\n".join(wrong)
+    for outcome in stage.played(chosen):
+        assert not outcome.differences, f"{outcome.program}\n{outcome.differences}"
+        assert not (story := explained(outcome).story), story
 
 
 @pytest.mark.parametrize("name", one_quick(FOUND))
@@ -62,3 +67,9 @@ def test_what_was_mended_stays_so(stage: Theatre, name: str) -> None:
 def test_after_any_step_memory_and_truth_rest_alike(stage: Theatre) -> None:
     chance = Random(1)  # noqa: S311 - to be the same in every run.
     plays(stage, *(drawn(chance, races=False) for _ in range(DRAWN)))
+
+
+@pytest.mark.parametrize("number", [RACING, pytest.param(RACING_LONG, marks=LONG)])
+def test_every_write_is_one_that_the_model_allows(stage: Theatre, number: int) -> None:
+    chance = Random(2)  # noqa: S311 - to be the same in every run.
+    plays(stage, *(drawn(chance, races=True) for _ in range(number)))

@@ -12,6 +12,7 @@ from mpijob.names import Ref
 from mpijob.wire import time_of
 from mpijob_operator.simulation.cluster import (
     FOREGROUND,
+    ORPHAN,
     Cluster,
     is_terminating,
     owner_uids,
@@ -20,7 +21,6 @@ from mpijob_operator.simulation.deeds import Deed, condition_of, is_true
 
 WHO: Final = "garbage collector"
 TTL: Final = "TTL controller"
-ORPHAN: Final = "orphan"
 
 
 def collector(cluster: Cluster) -> list[Deed]:
@@ -29,9 +29,8 @@ def collector(cluster: Cluster) -> list[Deed]:
     deeds: list[Deed] = []
     for ref, value in cluster.objects.items():
         owners, finalizers = owner_uids(value), _finalizers(value)
-        if owners and uids.isdisjoint(owners):
-            if not is_terminating(value):
-                deeds.append(_deletion(cluster, ref, "its owner is gone"))
+        if owners and uids.isdisjoint(owners) and not is_terminating(value):
+            deeds.append(_deletion(cluster, ref, "its owner is gone"))
         elif ORPHAN in finalizers:
             deeds += _orphaning(cluster, ref, value)
         elif FOREGROUND in finalizers:
@@ -76,7 +75,8 @@ def _orphaning(cluster: Cluster, ref: Ref, value: Manifest) -> list[Deed]:
 def _disown(ref: Ref, uid: str, cluster: Cluster) -> None:
     value = cluster.objects[ref]
     metadata = value["metadata"]
-    kept = [o for o in metadata["ownerReferences"] if o.get("uid") != uid]
+    owners = mappings(metadata.get("ownerReferences"))
+    kept = [owner for owner in owners if owner.get("uid") != uid]
     cluster.update(ref, {**value, "metadata": {**metadata, "ownerReferences": kept}})
 
 

@@ -2,13 +2,14 @@
 """The Job controller, as far as a launcher Job knows it: one pod at a time.
 
 Its conditions come in two steps, the intention first and the end once no pod is left;
-what a pod came to is counted before the pod may go. Of two steps that the real one
-takes to count a pod this one makes one.
+what a pod came to is counted before the pod may go. What is to be done about pods is
+done first, and told then, together with how many there are. Of three writes by which
+the real one counts a pod this one makes one.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
@@ -68,9 +69,12 @@ class View:
     @property
     def active(self) -> list[tuple[Ref, Manifest]]:
         """The pods that run, or are about to."""
-        return [
-            (r, p) for r, p in self.pods if not is_over(p) and not is_terminating(p)
-        ]
+        return [pair for pair in self.pods if _is_active(pair[1])]
+
+    @property
+    def tracked(self) -> list[tuple[Ref, Manifest]]:
+        """The pods that may not go before they are counted."""
+        return [pair for pair in self.pods if is_tracked(pair[1])]
 
     @property
     def unfinished(self) -> bool:
@@ -81,12 +85,27 @@ class View:
         """Return a count of the status."""
         return count(status_of(self.job).get(field))
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pods there are, as a status tells it."""
+        going = (is_terminating(pod) and not is_over(pod) for _, pod in self.pods)
+        return {
+            "active": len(self.active),
+            "ready": sum(is_true(pod, "Ready") for _, pod in self.active),
+            "terminating": sum(going),
+        }
+
     def writes(self, change: Change, what: str = "", at: float = 0.0) -> Deed:
-        """Return the deed of writing the Job."""
-        moment, ref, job = max(at, self.since + LATENCY), self.ref, self.job
-        return Deed(
-            moment, WHO, ref, what, lambda c: c.update(ref, change(job, c.stamp))
-        )
+        """Return the deed of writing the Job, as it is now, with its counts."""
+        moment = max(at, self.since + LATENCY)
+        return Deed(moment, WHO, self.ref, what, partial(self._write, change))
+
+    def _write(self, change: Change, cluster: Cluster) -> None:
+        live, status = cluster.objects[self.ref], status_of(self.job)
+        # Who has seen an older Job is refused.
+        if status_of(live) == status:
+            counted = {**live, "status": {**status, **self.counts}}
+            cluster.update(self.ref, change(counted, cluster.stamp))
 
     def says(self, type_: str, reason: str, why: str, at: float = 0.0) -> Deed:
         """Return the deed of writing a condition that is True."""
@@ -95,14 +114,27 @@ class View:
         return self.writes(change, told, at)
 
 
+def _is_active(pod: Manifest) -> bool:
+    return not is_over(pod) and not is_terminating(pod)
+
+
+def is_tracked(pod: Manifest) -> bool:
+    """Tell whether a pod is not counted yet by the Job it is of."""
+    return TRACKING in sequence(pod["metadata"].get("finalizers"))
+
+
 def job_controller(cluster: Cluster) -> list[Deed]:
     """Return what the Job controller could do: the first that is due of each Job."""
     deeds = _orphans(cluster)
     for ref, job in cluster.all("Job"):
         pods = cluster.dependents(job["metadata"]["uid"])
         view = View(cluster, ref, job, tuple(p for p in pods if p[0].kind == "Pod"))
+        if any(is_true(job, type_) for type_ in _ENDINGS.values()):
+            deeds += _releases(view)
+            continue
         found = (rule(view) for rule in RULES)
-        deeds += next((due for due in found if due is not None), ())
+        due = next((due for due in found if due is not None), None)
+        deeds += due or _counts(view)
         deeds += _deadline(view)
     return deeds
 
@@ -113,8 +145,7 @@ def _orphans(cluster: Cluster) -> list[Deed]:
     return [
         Deed(cluster.since[ref] + LATENCY, WHO, ref, "", partial(_release, ref))
         for ref, pod in cluster.all("Pod")
-        if TRACKING in sequence(pod["metadata"].get("finalizers"))
-        and jobs.isdisjoint(owner_uids(pod))
+        if is_tracked(pod) and jobs.isdisjoint(owner_uids(pod))
     ]
 
 
@@ -127,23 +158,24 @@ Due = list[Deed] | None
 
 
 def _counts_pods(view: View) -> Due:
-    """A pod that ended is counted, then it may go; of a Job that fails, any pod is.
-
-    Of a Job that has ended or is on its way out a pod may go without.
-    """
-    failing, at = is_true(view.job, "FailureTarget"), view.since + LATENCY
-    lets_go = is_true(view.job, "SuccessCriteriaMet") or is_terminating(view.job)
-    for ref, pod in view.pods:
-        if TRACKING not in sequence(pod["metadata"].get("finalizers")):
-            continue
-        if _is_finished(view.job):
-            return [Deed(at, WHO, ref, "", partial(_release, ref))]
+    """A pod that ended is counted, then it may go; of a Job that fails, any pod is."""
+    failing = is_true(view.job, "FailureTarget")
+    for ref, pod in view.tracked:
         if failing or is_over(pod):
-            deed = partial(_count, job=view.ref, pod=ref)
+            at, deed = view.since + LATENCY, partial(_count, job=view.ref, pod=ref)
             return [Deed(at, WHO, view.ref, "", deed)]
-        if lets_go:
-            return [Deed(at, WHO, ref, "", partial(_release, ref))]
     return None
+
+
+def _lets_go(view: View) -> Due:
+    """Of a Job that succeeded, or is on its way out, pods may go as they are."""
+    going = is_true(view.job, "SuccessCriteriaMet") or is_terminating(view.job)
+    return (_counts(view) or _releases(view) or None) if going else None
+
+
+def _releases(view: View) -> list[Deed]:
+    at = view.since + LATENCY
+    return [Deed(at, WHO, ref, "", partial(_release, ref)) for ref, _ in view.tracked]
 
 
 def _count(cluster: Cluster, *, job: Ref, pod: Ref) -> None:
@@ -152,14 +184,6 @@ def _count(cluster: Cluster, *, job: Ref, pod: Ref) -> None:
     total = count(status_of(value).get(field)) + 1
     cluster.update(job, placed(value, f"status.{field}", total))
     cluster.update(pod, _untracked(ended))
-
-
-def _is_finished(job: Manifest) -> bool:
-    return any(is_true(job, type_) for type_ in _ENDINGS.values())
-
-
-def _rests_when_finished(view: View) -> Due:
-    return [] if _is_finished(view.job) else None
 
 
 # The intention, and the end that follows once no pod is left to end.
@@ -175,7 +199,7 @@ def _ends(view: View) -> Due:
             return _deletions(view)
         words = said.get("reason", ""), said.get("message", "")
         change = partial(_ended, end=end, words=words)
-        return [view.writes(change, f"Job {{}} is {end}")]
+        return _counts(view) or [view.writes(change, f"Job {{}} is {end}")]
     return None
 
 
@@ -252,13 +276,10 @@ def _deadline(view: View) -> list[Deed]:
     return _failing(view, "DeadlineExceeded", why, at)
 
 
-def _goes(view: View) -> Due:
-    """Of a Job on its way out nothing is made, and nothing is told."""
-    return [] if is_terminating(view.job) else None
-
-
 def _stops(view: View) -> Due:
-    """A suspended Job has no pods."""
+    """A suspended Job has no pods; of one on its way out nothing is made or told."""
+    if is_terminating(view.job):
+        return []
     if not spec_of(view.job).get("suspend"):
         return None
     if view.active or is_true(view.job, "Suspended"):
@@ -275,7 +296,7 @@ def _suspended(job: Manifest, stamp: str) -> Manifest:
 
 def _runs(view: View) -> Due:
     """A pod is made, then it is told that the Job runs; while a pod waits, before."""
-    makes, tells = _makes_a_pod(view), _tells_that_it_runs(view)
+    makes, tells = _makes_a_pod(view), _tells_that_it_runs(view) or _counts(view)
     return [*makes, *tells] if view.count("failed") else makes or tells
 
 
@@ -315,14 +336,8 @@ def pod_of(ref: Ref, job: Manifest) -> Manifest:
     """Return the pod that is made of a Job as it was seen."""
     template, uid = mapping(spec_of(job)["template"]), job["metadata"]["uid"]
     given = mapping(template.get("metadata"))
-    owner = {
-        "apiVersion": ref.api_version,
-        "kind": ref.kind,
-        "name": ref.name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    named = {"apiVersion": ref.api_version, "kind": ref.kind, "name": ref.name}
+    owner = {**named, "uid": uid, "controller": True, "blockOwnerDeletion": True}
     labels = {
         **mapping(given.get("labels")),
         "batch.kubernetes.io/controller-uid": uid,
@@ -336,27 +351,16 @@ def pod_of(ref: Ref, job: Manifest) -> Manifest:
         "ownerReferences": [owner],
         "finalizers": [TRACKING],
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": metadata,
-        "spec": template["spec"],
-        "status": {"phase": "Pending"},
-    }
+    base = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+    return {**base, "spec": template["spec"], "status": {"phase": "Pending"}}
 
 
-def _counts_the_active(view: View) -> Due:
-    """The counts of what runs follow what runs."""
-    going = (is_terminating(pod) and not is_over(pod) for _, pod in view.pods)
-    counts: dict[str, Any] = {
-        "active": len(view.active),
-        "ready": sum(is_true(pod, "Ready") for _, pod in view.active),
-        "terminating": sum(going),
-    }
+def _counts(view: View) -> list[Deed]:
+    """Return the writing of the counts, where they are others than is told."""
     known = status_of(view.job)
-    if all(count(known.get(field)) == number for field, number in counts.items()):
-        return None
-    return [view.writes(lambda job, _: {**job, "status": {**known, **counts}})]
+    if all(count(known.get(field)) == number for field, number in view.counts.items()):
+        return []
+    return [view.writes(lambda job, _: job)]
 
 
 def _deletions(view: View, at: float = 0.0, *, uncounted: bool = False) -> list[Deed]:
@@ -387,12 +391,10 @@ def _untracked(pod: Manifest) -> Manifest:
 # The first whose case it is has its turn.
 RULES: Final[tuple[Callable[[View], Due], ...]] = (
     _counts_pods,
-    _rests_when_finished,
-    _counts_the_active,
+    _lets_go,
     _ends,
     _fails,
     _succeeds,
-    _goes,
     _stops,
     _runs,
 )
