@@ -131,6 +131,22 @@ NO_QUOTA = Refusal(Child.WORKER, "pi-worker-0", "QuotaExceeded", "no")
 TOLD = a_launcher(suspend=True, conditions={"Suspended": JobCondition(since=at(-3))})
 
 
+@pytest.mark.rule("B8.1")
+@pytest.mark.parametrize(("since", "wait"), [
+    (9, 5), (0, 5), (-4, 5), (-6, 6), (-47, 47), (-299, 299), (-10**7, 300), (None, 5),
+])  # fmt: skip
+def test_each_wait_for_a_name_is_as_long_as_those_before(
+    since: int | None, wait: int
+) -> None:
+    taken = a_worker(0, owner=THEIRS)
+    status = answer(a_job(status=STARTED), taken).status
+    blocked = status.conditions[-1]
+    assert blocked.type == "Blocked"
+    told = blocked._replace(last_update_time=None if since is None else at(since))
+    status = evolve(status, conditions=(*status.conditions[:-1], told))
+    assert after(a_job(status=status), taken) == wait
+
+
 @pytest.mark.rule("B5.4", "B5.6", "B5.3", "B6.1", "B1.7")
 @cases("job, found, expected", {
     "only a change is news": (a_job(status=STARTED), BUSY, None),
@@ -142,9 +158,9 @@ TOLD = a_launcher(suspend=True, conditions={"Suspended": JobCondition(since=at(-
     "stopping, no limit": (limited(90, STARTED, suspend=True), BUSY, None),
     "its TTL will be over": (ttl(15), (), 5),
     "a TTL for ever": (ttl(10**18), (), None),
-    "a name that is taken": (a_job(status=STARTED), (a_worker(0, owner=THEIRS),), 30),
-    "a name that is taken, and its time": (limited(89), (a_launcher(owner=THEIRS),),
-        29),
+    "a name that is taken": (a_job(status=STARTED), (a_worker(0, owner=THEIRS),), 5),
+    "a name that is taken, and its time": (limited(63), (a_launcher(owner=THEIRS),),
+        3),
     "a policy in the way": (a_job(status=STARTED), (DENIED,), None),
     "a quota in the way": (a_job(status=STARTED), (NO_QUOTA,), None),
     "a limit of a job that has ended": (limited(90, FINISHED), (), None),
@@ -171,7 +187,7 @@ def test_a_job_whose_pods_are_refused_is_looked_at_when_it_may_end() -> None:
     foreign = a_thing("Service", owner=THEIRS)
     refusal = Refusal(Child.WORKER, "pi-worker-0", "Invalid", "no")
     assert after(a_job(status=invalid), refusal) == 540
-    assert after(a_job(status=invalid), foreign) == 30
+    assert after(a_job(status=invalid), foreign) == 5
     assert after(a_job(status=STARTED), refusal) == 600
 
 

@@ -4,7 +4,7 @@
 Rule: what is decided here is what, never when: `plan` puts it in order.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import repeat
 from typing import Final
@@ -92,9 +92,7 @@ def running_workers(case: Case) -> list[int]:
 
 
 # Ten thousand at once: `Create(...)` would be a call in Python for each.
-_CREATE: Final[Callable[[type[Create], Iterable[object]], Create]] = vars(tuple)[
-    "__new__"
-]
+_NEW: Final = vars(tuple)["__new__"]
 
 
 def _workers(case: Case) -> list[Desired]:
@@ -109,7 +107,7 @@ def _workers(case: Case) -> list[Desired]:
     missing = [index for index in range(replicas) if index not in taken]
     domain = case.world.settings.cluster_domain
     made = children.workers(job, missing, case.scheduler, domain)
-    return [*kept, *map(_CREATE, repeat(Create), zip(repeat(worker), made))]
+    return [*kept, *map(_NEW, repeat(Create), zip(repeat(worker), made))]
 
 
 def launcher_due(case: Case) -> bool:

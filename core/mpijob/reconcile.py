@@ -24,7 +24,7 @@ from mpijob.problems import Problem
 from mpijob.replacement import replaceable
 from mpijob.report import SUSPENSION, UNREPORTED, report
 from mpijob.stage import Stage, Standing, refused_until, standing_of
-from mpijob.status import JobStatus, Reason
+from mpijob.status import ConditionType, JobStatus, Reason
 from mpijob.world import World, later
 
 
@@ -100,8 +100,10 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
     )
 
 
-# Nothing tells us that somebody else's object went: it does not bear our labels.
-LOOK_AGAIN_S: Final = 30
+# Nothing tells us that somebody else's object went: it does not bear our labels. So we
+# look again, each wait as long as all waits before it together, within these (B8.1).
+AGAIN_S: Final = 5.0
+AGAIN_MAX_S: Final = 300.0
 
 
 def _needs(case: Case, standing: Standing, new: JobStatus) -> frozenset[Live]:
@@ -124,7 +126,7 @@ def _requeue_after(
     case: Case, stage: Stage, status: JobStatus, blocks: tuple[Block, ...]
 ) -> timedelta | None:
     """Return the time until the next moment that changes the answer by itself."""
-    policy, moments = case.job.run_policy, list[datetime | None]()
+    policy, now, moments = case.job.run_policy, case.world.now, list[datetime | None]()
     if status.verdict is not None:
         ttl = policy.ttl_seconds_after_finished
         moments.append(later(status.completion_time, ttl))
@@ -132,9 +134,11 @@ def _requeue_after(
         moments.append(later(status.start_time, policy.active_deadline_seconds))
         moments.append(refused_until(status, case.world.settings))
     if any(block.reason == Reason.RESOURCE_EXISTS for block in blocks):
-        moments.append(later(case.world.now, LOOK_AGAIN_S))
+        blocked = status.condition(ConditionType.BLOCKED)
+        since = (blocked and blocked.last_update_time) or now
+        waited = (now - since).total_seconds()
+        moments.append(later(now, min(max(waited, AGAIN_S), AGAIN_MAX_S)))
     if fate_of(Child.WORKER, stage) is Fate.WANT:
         moments += [replaceable(case)[1], family.resume_at(case)]
-    now = case.world.now
     ahead = [moment - now for moment in moments if moment is not None and moment > now]
     return min(ahead, default=None)
