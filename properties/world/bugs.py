@@ -302,7 +302,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     Bug(
         "writes the status whatever it now is",
-        Engine(plans=_each(_unguarded_status)),
+        Engine(plans=_each(_unguarded_status), overwrites=True),
         _STARTED,
     ),
     Bug(

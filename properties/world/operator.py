@@ -71,6 +71,7 @@ class Engine:
     after: Callable[[Memory, Execution, float, float], Memory] = memories.after
     lists_anew: bool = True  # A process that starts lists what is, not what was.
     waits_for_lease: bool = True  # No request of an old process lands later (B8.8).
+    overwrites: bool = False  # A write that names no version names what there is.
     settings: mpijob.Settings = field(factory=mpijob.Settings)
 
 

@@ -55,6 +55,8 @@ class Sending:
             state = self.sandbox.restore(state, ref_of(action.manifest), call.job.uid)
         else:
             self.sandbox.restore(state)
+        if self.looks.engine.overwrites:
+            call = _over_what_there_is(state, call)
         answer = send(self.sandbox.cluster, call)
         return self.sandbox.moved(state), answer
 
@@ -89,6 +91,15 @@ class Sending:
         known = self.looks.engine.after(deed.known, execution, 0.0, WRITE_S)
         known = evolve(known, fruitless=0, pause=0.0)
         return evolve(state, deed=None, memory=known, listed=known.doubt is None)
+
+
+def _over_what_there_is(state: State, call: Call) -> Call:
+    """Return a status write that is not refused, whatever it was decided on."""
+    action, job = call.action, state.job
+    if not isinstance(action, mpijob.WriteStatus) or action.resource_version or not job:
+        return call
+    version = job["metadata"]["resourceVersion"]
+    return evolve(call, action=action._replace(resource_version=version))
 
 
 def said(action: mpijob.Action) -> str:

@@ -36,7 +36,7 @@ THINGS: Final[tuple[Kind, ...]] = (
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
 )
-KINDS: Final = (*LAGGING, *THINGS)
+KINDS: Final[tuple[Kind, ...]] = (*LAGGING, *THINGS)
 
 
 class Change(NamedTuple):
