@@ -19,19 +19,9 @@ from mpijob.status import ConditionType, ReplicaStatus
 from mpijob_operator.controller import memory as memories
 from mpijob_operator.controller.memory import Memory, Progress
 from mpijob_operator.executor import Execution, Kind
+from properties.world import bug_scenes as scenes
 from properties.world.operator import Engine
-from properties.world.scene import (
-    DELETES,
-    DELETES_LAUNCHER,
-    EDITS,
-    MEDDLES,
-    OCCUPIES,
-    RESUMES_LAUNCHER,
-    SCALES,
-    SUSPENDS,
-    Scene,
-)
-from properties.world.state import Left
+from properties.world.scene import Scene
 
 
 @frozen
@@ -71,6 +61,10 @@ def _last(is_late: Callable[[Action], bool]) -> Callable[..., Plan]:
 
 def _never_behind(_: Memory, __: Mapping[Kind, Progress]) -> Iterator[Kind]:
     return iter(())
+
+
+def _never_doubtful(memory: Memory, caches: Mapping[Kind, Progress]) -> Iterator[Kind]:
+    return memories.behind(evolve(memory, doubt=None), caches)
 
 
 def _without_doubt(
@@ -234,160 +228,122 @@ def _freed_at_once(job: MPIJob, seen: Observed, plan: Plan) -> Plan:
 
 # --- The table ------------------------------------------------------------------------
 
-_QUIET: Final = Scene("one worker, a crash", 1, left=Left(1, 0, 0))
-_FAILING: Final = Scene(
-    "two workers, a crash, two failures", 2, runs=True, left=Left(1, 0, 2)
-)
-_SUSPENDED: Final = Scene(
-    "one worker, suspended and resumed",
-    1,
-    runs=True,
-    left=Left(0, 2, 0),
-    deeds=SUSPENDS,
-)
-_MEDDLED: Final = Scene(
-    "one worker, things deleted", 1, runs=True, left=Left(0, 2, 0), deeds=MEDDLES
-)
-_ANEW: Final = Scene(
-    "one worker, deleted and anew", 1, runs=True, left=Left(0, 2, 0), deeds=DELETES
-)
-_WAITING: Final = Scene(
-    "two workers, the launcher waits",
-    2,
-    spec={"launcherCreationPolicy": "WaitForWorkersReady"},
-    left=Left(0, 0, 0),
-)
-_SCALED: Final = Scene(
-    "two workers, scaled", 2, runs=True, left=Left(0, 2, 0), deeds={**SCALES, **EDITS}
-)
-_OCCUPIED: Final = Scene(
-    "one worker, its name taken", 1, runs=True, left=Left(0, 2, 1), deeds=OCCUPIES
-)
-_STARTED: Final = Scene(
-    "one worker, suspended at its start", 1, left=Left(0, 1, 0), deeds=SUSPENDS
-)
-_STARTED_TROUBLED: Final = Scene(
-    "one worker, suspended at its start, a fault",
-    1,
-    left=Left(1, 1, 0),
-    deeds=SUSPENDS,
-)
-_CONTESTED: Final = Scene(
-    "no workers, the launcher Job resumed by somebody",
-    0,
-    runs=True,
-    left=Left(0, 2, 0),
-    deeds=RESUMES_LAUNCHER,
-)
-_ALONE: Final = Scene(
-    "no workers, the launcher Job deleted",
-    0,
-    left=Left(0, 2, 0),
-    deeds=DELETES_LAUNCHER,
-)
-_CLEANED: Final = Scene(
-    "one worker, all cleaned up",
-    1,
-    run_policy={"cleanPodPolicy": "All"},
-    runs=True,
-    left=Left(1, 0, 0),
-)
-
 BUGS: Final[tuple[Bug, ...]] = (
     Bug(
         "looks before its caches show its own writes",
         Engine(behind=_never_behind),
-        _QUIET,
+        scenes.QUIET,
         slow=True,
     ),
     Bug(
         "writes the status whatever it now is",
         Engine(plans=_each(_unguarded_status), overwrites=True),
-        _STARTED,
+        scenes.STARTED,
     ),
     Bug(
         "deletes the launcher Job whatever it now is",
         Engine(plans=_each(_unguarded_deletion)),
-        _CONTESTED,
+        scenes.CONTESTED,
         slow=True,
     ),
-    Bug("deletes workers by name", Engine(plans=_each(_deletion_by_name)), _OCCUPIED),
+    Bug(
+        "deletes workers by name",
+        Engine(plans=_each(_deletion_by_name)),
+        scenes.OCCUPIED,
+    ),
     Bug(
         "leaves a launcher Job's pods behind",
         Engine(plans=_each(_orphaning)),
-        _SUSPENDED,
+        scenes.SUSPENDED,
     ),
     Bug(
         "makes children without a look at the job",
         Engine(plans=_each(_unconfirmed)),
-        _MEDDLED,
+        scenes.MEDDLED,
     ),
     Bug(
         "makes pods before the status counts them",
         Engine(plans=_last(_is_status)),
-        _QUIET,
+        scenes.QUIET,
     ),
     Bug(
         "cleans up before the verdict is written",
         Engine(plans=_last(_is_status)),
-        _CLEANED,
+        scenes.CLEANED,
     ),
     Bug(
         "deletes a failed worker before it is counted",
         Engine(plans=_last(_is_not_deletion)),
-        _FAILING,
+        scenes.FAILING,
         slow=True,
     ),
-    Bug("counts failures that bear no number", Engine(sees=_numbered), _FAILING),
+    Bug("counts failures that bear no number", Engine(sees=_numbered), scenes.FAILING),
     Bug(
         "goes on after an answer that never came",
         Engine(after=_without_doubt),
-        _STARTED_TROUBLED,
+        scenes.STARTED_TROUBLED,
         slow=True,
     ),
     Bug(
-        "deletes the launcher Job at once on suspend", Engine(sees=_stopped), _SUSPENDED
+        "lists nothing anew after an answer that never came",
+        Engine(behind=_never_doubtful),
+        scenes.STARTED_TROUBLED,
+        slow=True,
     ),
-    Bug("believes the caches where a live read is due", Engine(sees=_all_live), _ALONE),
+    Bug(
+        "waits for no clock of its own",
+        Engine(sets_timers=False),
+        scenes.TIMED,
+    ),
+    Bug(
+        "deletes the launcher Job at once on suspend",
+        Engine(sees=_stopped),
+        scenes.SUSPENDED,
+    ),
+    Bug(
+        "believes the caches where a live read is due",
+        Engine(sees=_all_live),
+        scenes.ALONE,
+    ),
     Bug(
         "takes what has the right name for its own",
         Engine(sees=_by_name),
-        _ANEW,
+        scenes.ANEW,
         slow=True,
     ),
     Bug(
         "takes a worker that is there for a Ready one",
         Engine(sees=_there_is_ready),
-        _WAITING,
+        scenes.WAITING,
     ),
     Bug(
         "takes a pod that goes for one that stays",
         Engine(sees=_none_goes),
-        _MEDDLED,
+        scenes.MEDDLED,
         slow=True,
     ),
     Bug(
         "takes a pod that goes for one that is gone",
         Engine(sees=_gone_when_going),
-        _SUSPENDED,
+        scenes.SUSPENDED,
         slow=True,
     ),
-    Bug("counts what runs, not what may", Engine(plans=_observed_only), _QUIET),
+    Bug("counts what runs, not what may", Engine(plans=_observed_only), scenes.QUIET),
     Bug(
         "says at once that a suspended job holds nothing",
         Engine(plans=_freed_at_once),
-        _SUSPENDED,
+        scenes.SUSPENDED,
     ),
     Bug(
         "starts from lists of any age",
         Engine(lists_anew=False),
-        _QUIET,
+        scenes.QUIET,
         slow=True,
     ),
     Bug(
         "starts while old requests may land",
         Engine(waits_for_lease=False),
-        _STARTED_TROUBLED,
+        scenes.STARTED_TROUBLED,
         slow=True,
     ),
 )

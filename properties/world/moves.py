@@ -82,7 +82,7 @@ class Moves:
                 return evolve(move, after=evolve(move.after, left=state.left))
         if state.deed is not None:
             return next(self._operator(state))
-        if state.memory.doubt is not None and not state.listed:
+        if self._doubts(state):
             return self._lists_anew(state)
         after = self.looks.whole(state)
         return None if after is None else Move("operator looks", after)
@@ -102,11 +102,12 @@ class Moves:
     def _at_last(self, state: State) -> Move | None:
         """Return the next moment at which something happens by itself."""
         now = state
-        for _ in range(_TIMERS_MAX):
+        for times in range(_TIMERS_MAX):
             seconds = self.looks.timer(now)
             if seconds is None:
                 return None
-            now = later(now, seconds)
+            # Of looks that find nothing new, one every few seconds, most are left out.
+            now = later(now, seconds * 2.0**times)
             if self.looks.whole(now) is not None:
                 return Move(_passes(now.world.now - state.world.now), now)
         return None
@@ -124,10 +125,10 @@ class Moves:
         elif isinstance(deed, Reading):
             for after in self.looks.read(state, deed):
                 yield Move("operator reads live", self.sending.with_events(after))
-        elif state.memory.doubt is not None and not state.listed:
-            if state.floating is None:
-                yield self._lists_anew(state)
         else:
+            if self._doubts(state) and state.floating is None:
+                yield self._lists_anew(state)
+            # In doubt there is none, if what is remembered keeps the operator waiting.
             yield from self._looks(state)
 
     def _looks(self, state: State) -> Iterator[Move]:
@@ -140,6 +141,9 @@ class Moves:
             what = f"operator is told {news or 'nothing new'} and looks"
             lags = "lag" if any(cache.line for cache in after.caches) else ""
             yield Move(what, self.sending.with_events(after), trouble=lags)
+
+    def _doubts(self, state: State) -> bool:
+        return state.memory.doubt is not None and not state.listed
 
     def _lists_anew(self, state: State) -> Move:
         caches = listed(state.world, state.kinds)
@@ -235,7 +239,7 @@ class Moves:
 _GONE: Final = -1
 _NONE: Final = Left(0, 0, 0)
 # A job that only looks again now and then, and finds nothing new, is at rest.
-_TIMERS_MAX: Final = 8
+_TIMERS_MAX: Final = 16
 _TEN_YEARS: Final = 10 * 365 * 86_400.0
 _KINDS: Final = ("MPIJob", "pods", "launcher Job", "Service", "ConfigMap", "Secret")
 

@@ -71,6 +71,7 @@ class Engine:
     after: Callable[[Memory, Execution, float, float], Memory] = memories.after
     lists_anew: bool = True  # A process that starts lists what is, not what was.
     waits_for_lease: bool = True  # No request of an old process lands later (B8.8).
+    sets_timers: bool = True  # It looks again by itself when the core says so.
     overwrites: bool = False  # A write that names no version names what there is.
     settings: mpijob.Settings = field(factory=mpijob.Settings)
 
@@ -166,7 +167,7 @@ class Looks:
 
     def timer(self, state: State) -> float | None:
         """Return the seconds until a look comes to something else, None for never."""
-        caches = self._newest(state)
+        caches = self._newest(state) if self.engine.sets_timers else None
         if caches is None or JOB not in caches[0].objects:
             return None
         return self._decide(*self._sights(state, caches)).after

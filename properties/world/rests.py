@@ -57,7 +57,8 @@ def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
         law = "P33 what was refused once is not refused for good"
         yield law, f"{', '.join(names_told)} cannot be made" if names_told else ""
     if job is None:
-        left = [r.name for r in state.world.objects]
+        # What has no owner is somebody else's.
+        left = [r.name for r, v in state.world.objects.items() if owners_of(v)]
         told = f"{', '.join(left)} is left of a job that is gone"
         yield "P28 it arrives: a deleted job leaves nothing", told if left else ""
         return
