@@ -46,6 +46,10 @@ class Row(enum.Enum):
         "what is answered to a deletion that is done at once",
         "a Status in memory; the object, for some kinds, by the real one",
     )
+    NULLS = (
+        "null, in what is answered to the apply that ends a custom resource",
+        "the real one answers before it has kept anything, where null goes",
+    )
     WORDS = (
         "the words of a refusal, but for a conflict's",
         "code, reason and the fields at fault are compared",
@@ -93,6 +97,7 @@ COMPARED: Final = (
     Row.SERVERS,
     Row.BINDING,
     Row.DELETED,
+    Row.NULLS,
     Row.WORDS,
 )
 """The rows that take something out of a comparison; no program does the others."""
@@ -150,11 +155,10 @@ def _owners(value: Json) -> _Owners:
 
 
 def _bare(value: Json, owners: _Owners, tally: Tally) -> Json:
-    metadata = {
-        k: v
-        for k, v in value["metadata"].items()
-        if k not in ("managedFields", "resourceVersion")
-    }
+    told = value["metadata"].items()
+    known = {k: v for k, v in told if k not in ("managedFields", "resourceVersion")}
+    metadata = {k: v for k, v in known.items() if v is not None}
+    tally[Row.NULLS] += len(known) - len(metadata)
     owned = {" ".join(owner): tree for owner, tree in owners.items() if tree}
     bare = {**value, "metadata": metadata, "owned": owned}
     filled = _STATUS.get(value["kind"], {})

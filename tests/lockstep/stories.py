@@ -40,12 +40,10 @@ def kill(grace: int) -> Step:
 
 
 _QUEUE: Final[Json] = {"spec": {"queue": "q"}}
-_OWNERS: Final[Json] = {
-    "metadata": {
-        "ownerReferences": [
-            {**KINDS["MPIJob"].identity, "name": "a", "uid": BOGUS},
-        ]
-    }
+_OWNER: Final[Json] = {**KINDS["MPIJob"].identity, "name": "a", "uid": BOGUS}
+_OWNERS: Final[Json] = {"metadata": {"ownerReferences": [_OWNER]}}
+_BLOCKED: Final[Json] = {
+    "metadata": {"ownerReferences": [{**_OWNER, "blockOwnerDeletion": True}]}
 }
 
 STORIES: Final[Mapping[str, Program]] = {
@@ -167,6 +165,12 @@ STORIES: Final[Mapping[str, Program]] = {
         apply("PodGroup"),
         edit("PodGroup", {"metadata": {"managedFields": []}}, "forget"),
         edit("PodGroup", {"metadata": {"managedFields": [{}]}}, "forget"),
+    ),
+    "an apply that ends an object takes its owners away": (
+        create("PodGroup", _OWNERS),
+        apply("PodGroup", merged(HELD, _BLOCKED), force=True),
+        delete("PodGroup"),
+        apply("PodGroup"),
     ),
     "what an apply leaves of a list is nothing, not null": (
         apply("Job", merged(HELD, _OWNERS)),
