@@ -70,6 +70,10 @@ class Row(enum.Enum):
     NAMES = ("generateName", "the names that a server chooses are random")
     EVENTS = ("Events", "they are told and not kept")
     APPLIED_STATUS = ("an apply to a subresource", "we have none")
+    OLDER = (
+        "who owns metadata that a status is sent without, before Kubernetes 1.37",
+        "older servers take it from its owners; to those, programs send it along",
+    )
     PUT = (
         "a replacement of anything but a status by request",
         "users and programs in memory write what they have just read",

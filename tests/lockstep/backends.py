@@ -227,6 +227,10 @@ _MODEL: Final[Mapping[Verb, Callable[[Model, Step], Answer]]] = {
 
 # --- For real ----------------------------------------------------------------------
 
+# Older servers take from their owners what a status is sent without (seen of 1.35).
+STATUS_MINOR: Final = 37
+_OWNED: Final = ("annotations", "finalizers", "labels", "ownerReferences")
+
 _NOT_FOUND: Final = client.Answer(404, {"kind": "Status", "reason": "NotFound"})
 
 
@@ -236,6 +240,7 @@ class Real:
 
     namespace: str
     client: client.Client
+    minor: int  # Of Kubernetes 1.
     seen: Seen = field(factory=Seen)
 
     def __attrs_post_init__(self) -> None:
@@ -293,6 +298,10 @@ class Real:
 
     def put_status(self, step: Step) -> Answer:
         path, body = self._path(step, "status"), self.seen.body(step)
+        if self.minor < STATUS_MINOR:
+            before = self.client.get(self._path(step)).body.get("metadata", {})
+            kept = {key: before[key] for key in _OWNED if key in before}
+            body["metadata"] = {**kept, **body["metadata"]}
         return self.client.replace(path, body, fieldManager=step.manager)
 
     def bind(self, step: Step) -> Answer:

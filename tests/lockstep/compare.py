@@ -109,6 +109,7 @@ class Judge:
 
     client: Client
     watches: Watches
+    minor: int  # Of Kubernetes 1.
     tally: Tally = field(factory=Tally)
     programs: int = 0
     steps: int = 0
@@ -118,7 +119,9 @@ class Judge:
         self.programs += 1
         self.steps += len(program)
         namespace = f"program-{self.programs}"
-        run = _Run(Model(namespace), Real(namespace, self.client), self.tally)
+        run = _Run(
+            Model(namespace), Real(namespace, self.client, self.minor), self.tally
+        )
         for index, step in enumerate(program, 1):
             if words := tuple(run.step(step)):
                 return Difference(program[:index], "answer", words)

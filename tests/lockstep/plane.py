@@ -65,7 +65,8 @@ def judge(programs: Path) -> Generator[Judge]:
             install(client)
             watches = Watches(client)
             try:
-                yield Judge(client, watches)
+                version = client.get("/version").expect(200)
+                yield Judge(client, watches, int(version["minor"]))
             finally:
                 watches.stop()
                 client.close()
