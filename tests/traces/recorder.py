@@ -8,7 +8,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
 from socket import SHUT_RDWR
 from typing import Any, Final
@@ -56,6 +57,7 @@ class Recorder:
 
     plane: ControlPlane
     namespace: str
+    paths: Mapping[str, str] = field(factory=lambda: PATHS)  # What is watched, by kind.
     _logs: dict[str, list[Written]] = field(factory=dict[str, list[Written]])
     _clients: list[Client] = field(factory=list[Client], init=False)
     _threads: list[threading.Thread] = field(factory=list[threading.Thread], init=False)
@@ -63,7 +65,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin to watch; what was there before is not told."""
-        for kind, path in PATHS.items():
+        for kind, path in self.paths.items():
             client = self.plane.client()
             self._clients.append(client)
             listed = client.get(path.format(self.namespace)).expect(200)
@@ -90,6 +92,12 @@ class Recorder:
         """Return what was written for one program so far, in its order."""
         with self._lock:
             return sorted(self._logs.get(story, []), key=lambda each: each.version)
+
+    def whole(self) -> list[Written]:
+        """Return all that was written so far, in its order."""
+        with self._lock:
+            found = [each for log in self._logs.values() for each in log]
+        return sorted(found, key=lambda each: each.version)
 
     def now(self, story: str) -> dict[str, list[Json]]:
         """Return the objects of one program as they were written last, by kind."""
@@ -135,7 +143,7 @@ def state_after(log: list[Written]) -> dict[str, list[Json]]:
             there.pop((each.kind, each.name), None)
         else:
             there[each.kind, each.name] = each.value
-    found: dict[str, list[Json]] = {kind: [] for kind in PATHS}
+    found: dict[str, list[Json]] = defaultdict(list)
     for (kind, _), value in there.items():
         found[kind].append(value)
     return found
