@@ -33,6 +33,8 @@ JOBS, PODS = kinds.JOBS, kinds.CHILDREN[0]
 # Longer than any pause, any watch and any patience.
 CALM_S: Final = 1000.0
 INSTANT_S: Final = 1e-3
+# Longer than changes are waited for that come together.
+WHILE_S: Final = 0.5
 
 Objects = Mapping[str, Manifest]
 Event = tuple[str, Manifest]
@@ -58,7 +60,7 @@ class Line:
         server = self.server
         if self.shown < server.oldest:
             yield "ERROR", {"code": 410, "message": "too old"}
-        while server.now() < self.until:
+        while server.now() < self.until - INSTANT_S:
             for event in [] if server.stalled else self._due():
                 yield event
             if self.error is not None:
@@ -287,19 +289,22 @@ class AnyNews(RuleBasedStateMachine):
         self.server.stir()
         self._goes_on(INSTANT_S)
 
-    @rule(at_once=st.booleans(), name=job_names)
-    def somebody_waits_for_a_list(self, at_once: bool, name: str) -> None:
+    @rule(at_once=st.booleans(), name=job_names, which=st.integers(0, 1))
+    def somebody_waits_for_a_list(self, at_once: bool, name: str, which: int) -> None:
+        reflector = self.caches.reflectors[which]
+        reflector.refresh(at_once=at_once)
         key = Key(NAMESPACE, name)
-        if key in self.store.jobs:
+        # One that was listed a moment ago is not listed anew.
+        if key in self.store.jobs and reflector.wants_list:
             self.caches.waiting[key] = self.loop.time()
             self.waits.add(key)
-        for reflector in self.caches.reflectors:
-            reflector.refresh(at_once=at_once)
         self._goes_on(INSTANT_S)
 
     @rule(seconds=st.sampled_from([0.05, 0.6, 40.0]))
     def time_passes(self, seconds: float) -> None:
         self._goes_on(seconds)
+        if seconds > WHILE_S:
+            self._was_looked_at()
 
     # --- The laws -------------------------------------------------------------------
 
@@ -349,10 +354,13 @@ class AnyNews(RuleBasedStateMachine):
         assert not [task for task in self.tasks if task.done()]
         assert self._shown() == filed(server.objects[PODS.path()])
         assert {k.name for k in self.store.jobs} == server.objects[JOBS.path()].keys()
+        self._was_looked_at()
+        assert not self.waits & self.store.jobs.keys(), "who waits was forgotten"
+
+    def _was_looked_at(self) -> None:
         for key in self.store.jobs:
             sometimes("a job was looked at")
             assert self.looks.get(key) == self._sight(key), f"{key} was not looked at"
-        assert not self.waits & self.store.jobs.keys(), "who waits was forgotten"
 
 
 TestAnyNews = AnyNews.TestCase

@@ -8,15 +8,19 @@ from attrs import evolve
 from hypothesis import strategies as st
 
 from mpijob import Apply, Create, Delete, Touch, names
+from mpijob.hostfile import hostfile
 from mpijob.loose import mapping, mappings
+from mpijob.messages import bounded
 from mpijob.names import Child
 from mpijob.status import ConditionType
+from mpijob.wire import decode
 from properties.canonical import canonical
 from properties.laws import law, sometimes
 from properties.lives import (
     Move,
     cleared,
     lives,
+    losing,
     moments,
     seen,
     shrinking,
@@ -25,7 +29,17 @@ from properties.lives import (
 )
 from properties.sights import POD_STATES, beginnings, reference
 from properties.small_cluster import SmallCluster
-from properties.strategies import UID, Edit, Json, Question, evenly, kept, stamp
+from properties.strategies import (
+    UID,
+    Edit,
+    Json,
+    Question,
+    edited,
+    evenly,
+    kept,
+    plain_job,
+    stamp,
+)
 
 _ROUNDS: Final = 8
 which = st.integers(0, 9)
@@ -50,11 +64,13 @@ _LOST: Final[tuple[Json, ...]] = (
     {"ownerReferences": [], "labels": {}},
     {"ownerReferences": [reference("ReplicaSet", "web", "u-web")], "labels": {}},
 )
+_USED: Final = ("Service", "ConfigMap", "Secret")
+PODS: Final = (Child.WORKER, Child.LAUNCHER)
 
 
 @pytest.mark.rule("B8.1")
 @law(
-    evenly(seen(running), seen(moments)),
+    evenly(seen(running), seen(moments), seen(losing)),
     which,
     st.sampled_from(_LOST),
     often=("a pod is disowned", "something else is"),
@@ -77,6 +93,8 @@ def test_what_the_job_does_not_control_is_let_be(
         if isinstance(action, Create | Apply):
             made = action.manifest
             assert (made["kind"], made["metadata"]["name"]) != (kind, name)
+            # Whatever the pods use would be somebody else's.
+            assert kind not in _USED or action.child not in PODS
         elif isinstance(action, Delete | Touch):
             assert action.ref[1::2] != (kind, name)
 
@@ -193,10 +211,35 @@ def test_no_host_is_told_that_is_not_asked_for(question: Question) -> None:
             assert not [i for i in beyond if f"{names.worker(job, i)}." in script]
 
 
+@pytest.mark.rule("B3.1")
+@law(st.integers(1, 25), st.booleans(), often=("there are ten and more",))
+def test_hosts_are_told_in_the_order_of_their_numbers(
+    workers: int, works_too: bool
+) -> None:
+    """P3: the hostfile has the workers by number, after the launcher where it works."""
+    job = decode(edited(plain_job("pi", workers), [(_WORKS_TOO, works_too)]))
+    sometimes("there are ten and more", when=workers > 10)
+    told = [line.split(".")[0] for line in hostfile(job).splitlines()]
+    hosts = [names.worker(job, index) for index in range(workers)]
+    assert told == [names.launcher(job)] * works_too + hosts
+
+
+_WORKS_TOO: Final = "spec.runLauncherAsWorker"
+
+
+@pytest.mark.rule("B4.1", "B4.7")
+@law(st.text(min_size=1, max_size=40).map(lambda text: text * 99), often=("it is cut",))
+def test_whatever_is_said_fits(text: str) -> None:
+    """P33: whatever a message is made of, it is a line that the API server takes."""
+    said = bounded(text)
+    sometimes("it is cut", when=said.endswith("..."))
+    assert len(said.encode()) <= 1024
+    assert said.isprintable()
+
+
 # --- P17, P18: what goes ------------------------------------------------------
 
 _SHRINK: Final[Move] = ("user_edits", ("spec.mpiReplicaSpecs.Worker.replicas", 1))
-_WORKERS: Final[Edit] = ("spec.mpiReplicaSpecs.Worker.replicas", 3)
 _OVER: Final[tuple[Move, ...]] = (("launcher_says", "Complete"),)
 
 
@@ -205,7 +248,7 @@ def finished(draw: st.DrawFn) -> SmallCluster:
     """Draw a job that has just ended, with workers of all kinds left."""
     policy = draw(st.sampled_from(["All", "Running", "None"]))
     clean: Edit = ("spec.runPolicy.cleanPodPolicy", policy)
-    life = draw(lives(_WORKERS, clean, then=RUNNING))
+    life = draw(lives(clean, then=RUNNING))
     life.manifest["spec"].setdefault("runPolicy", {})["cleanPodPolicy"] = policy
     if draw(st.booleans()):
         life.pod_becomes((draw(which), {"phase": "Succeeded"}))

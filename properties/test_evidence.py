@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from hypothesis import strategies as st
 
-from mpijob import World, names
+from mpijob import Create, Desired, World, names
 from mpijob.loose import mapping, mappings
 from mpijob.names import Child
 from mpijob.stage import Stage
@@ -109,7 +109,6 @@ _OURS: Final = (
 _LIMITS: Final[tuple[Edit, ...]] = (
     ("spec.runPolicy.activeDeadlineSeconds", 30),
     ("spec.runPolicy.backoffLimit", 0),
-    ("spec.mpiReplicaSpecs.Worker.restartPolicy", "ExitCode"),
 )
 
 
@@ -292,6 +291,33 @@ def test_each_start_counts_its_own_failures(life: SmallCluster) -> None:
     failed = before.worker is not None and before.worker.failed > 0
     sometimes("it had failed before", when=failed)
     assert new.worker.failed == 0
+
+
+@pytest.mark.rule("B6.1", "B4.9")
+@law(
+    lives(then=(*_RUNNING, SUSPEND)),
+    st.integers(1, 3),
+    often=("something is left of it",),
+)
+def test_a_suspension_runs_to_its_end(life: SmallCluster, turns: int) -> None:
+    """P30: a suspension that was written down runs to its end, whatever is asked."""
+    for _ in range(turns):
+        life.reconcile()
+    if life.gone or not life.question.job.status.is_true("Suspended"):
+        return
+    life.user_edits(RESUME[1])
+    question = life.question
+    left = question.job.status.start_time is not None and question.answer.stage
+    if left in (False, Stage.SUCCEEDED, Stage.FAILED, Stage.NOT_OURS, Stage.DELETED):
+        return
+    sometimes("something is left of it")
+    assert question.answer.status.is_true("Suspended")
+    assert not [each for each in question.answer.desired if is_pod(each)]
+
+
+def is_pod(each: Desired) -> bool:
+    """Tell whether pods are to be made by this."""
+    return isinstance(each, Create) and each.child in (Child.WORKER, Child.LAUNCHER)
 
 
 @pytest.mark.rule("B1.7", "B4.9")

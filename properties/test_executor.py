@@ -14,23 +14,28 @@ from hypothesis import strategies as st
 
 import mpijob
 from mpijob import HOLDS, Apply, Confirm, Create, Delete, Event, Touch, WriteStatus
+from mpijob.actions import job_ref
 from mpijob.loose import mapping
 from mpijob_operator.executor import Answer, Call, End, Execution, start
 from mpijob_operator.requests import Verb, ref_of
 from properties.laws import law, sometimes
-from properties.lives import moments, seen, stopped, stopping
+from properties.lives import losing, missing, moments, seen, stopped, stopping
 from properties.sights import beginnings
 from properties.strategies import Question, evenly
 
 if TYPE_CHECKING:
     from mpijob.names import Child
 
-plans = evenly(beginnings(), beginnings(), seen(moments), seen(stopping), seen(stopped))
+plans = evenly(
+    beginnings(),
+    beginnings(),
+    *(seen(each) for each in (losing, missing, moments, stopping, stopped)),
+)
 
 OK, LOST, STALE, THROTTLED = 200, 0, 409, 429
 STOPS: Final = (LOST, STALE, THROTTLED, 500)
-# Of ten answers about seven are good: plans are to get somewhere.
-CODES: Final = st.sampled_from([OK] * 14 + [LOST, STALE, 403, 422, THROTTLED, 500])
+# Most answers are good: plans are to get somewhere.
+CODES: Final = st.sampled_from([OK] * 16 + [LOST, STALE, 403, 422, 422, THROTTLED, 500])
 
 
 @frozen
@@ -40,6 +45,7 @@ class Sent:
     call: Call
     answer: Answer
     after: Execution
+    change: str  # Of the MPIJob, where it was looked at.
 
 
 class Course:
@@ -54,15 +60,30 @@ class Course:
         return f"Course({', '.join(told)})"
 
 
-def answered(call: Call, code: int, version: int) -> Answer:
+def answered(code: int, version: int) -> Answer:
     """Return what an API server says with this code."""
     if code != OK:
         return Answer(code, {"reason": "No", "message": "no"})
-    action = call.action
-    if isinstance(action, Confirm):
-        metadata = {"uid": action.uid, "generation": action.generation}
-        return Answer(OK, {"metadata": metadata})
     return Answer(OK, {"metadata": {"resourceVersion": str(version)}})
+
+
+SUCCEEDED: Final = {"conditions": [{"type": "Succeeded", "status": "True"}]}
+
+
+def confirmed(action: Confirm, change: str) -> Answer:
+    """Return the MPIJob, as it was decided on or changed since."""
+    metadata = {"uid": action.uid, "generation": action.generation}
+    other: dict[str, dict[str, object]] = {
+        "edited": {"generation": action.generation + 1},
+        "made anew": {"uid": "u-other"},
+        "going": {"deletionTimestamp": "2030-01-01T12:00:00Z"},
+    }
+    status = SUCCEEDED if change == "ended" else {}
+    return Answer(OK, {"metadata": metadata | other.get(change, {}), "status": status})
+
+
+SAME: Final = "the same"
+CHANGES: Final = st.sampled_from([SAME, SAME, "edited", "made anew", "going", "ended"])
 
 
 @st.composite
@@ -74,9 +95,12 @@ def courses(draw: st.DrawFn) -> Course:
     while execution.end is None:
         calls = execution.ready()
         call = calls[draw(st.integers(0, len(calls) - 1))]
-        answer = answered(call, draw(CODES), 90 + len(sent))
+        answer, change = answered(draw(CODES), 90 + len(sent)), SAME
+        if isinstance(call.action, Confirm) and answer.code == OK:
+            change = draw(CHANGES)
+            answer = confirmed(call.action, change)
         execution = execution.answered(call.number, answer)
-        sent.append(Sent(call, answer, execution))
+        sent.append(Sent(call, answer, execution, change))
     return Course(tuple(sent))
 
 
@@ -101,7 +125,10 @@ def test_each_action_is_sent_once_in_its_turn(course: Course) -> None:
 
 
 @pytest.mark.rule("B8.2", "B8.3")
-@law(courses(), often=("nobody knows", "the view was old", "all was done"))
+@law(
+    courses(),
+    often=("nobody knows", "the view was old", "all was done"),
+)
 def test_nothing_is_sent_after_what_nobody_knows(course: Course) -> None:
     """P25: after an outcome that is unknown, and a guard that held, nothing is sent.
 
@@ -114,6 +141,9 @@ def test_nothing_is_sent_after_what_nobody_knows(course: Course) -> None:
         guards = isinstance(each.call.action, WriteStatus | Confirm)
         if stops or (guards and each.answer.code != OK):
             assert each is sent[-1]
+        if sometimes("the job is another", when=each.change != SAME):
+            assert each is sent[-1]
+            assert each.after.end is End.LOOK_AGAIN
     if not weighty:
         return
     last, end = weighty[-1].answer.code, sent[-1].after.end
@@ -122,13 +152,32 @@ def test_nothing_is_sent_after_what_nobody_knows(course: Course) -> None:
     elif last == STALE:
         sometimes("the view was old")
         assert end is End.LOOK_AGAIN
-    elif all(each.answer.code == OK for each in weighty):
+    elif all((s.answer.code, s.change) == (OK, SAME) for s in weighty):
         sometimes("all was done")
         assert end is End.DONE
 
 
+@pytest.mark.rule("B8.2")
+@law(beginnings(), CHANGES, often=("the job is another", "it is the same"))
+def test_nothing_is_made_for_a_job_that_is_another(
+    question: Question, change: str
+) -> None:
+    """P10: once a look at the MPIJob shows that it is another, nothing is made."""
+    job = question.job
+    confirm = Confirm(job_ref(job), job.uid, job.generation)
+    made = (tuple(a for a in step if isinstance(a, Create)) for step in question.plan)
+    execution = start(job, ((confirm,), *filter(None, made)))
+    after = execution.answered(0, confirmed(confirm, change))
+    if sometimes("the job is another", when=change != SAME):
+        assert after.ready() == ()
+        assert after.end is End.LOOK_AGAIN
+    else:
+        sometimes("it is the same")
+        assert after.ready() or after.end is End.DONE
+
+
 @pytest.mark.rule("B8.1")
-@law(courses(), often=("something was refused", "the rest goes on"))
+@law(courses(), often=("something was refused",))
 def test_what_needs_a_refused_child_is_held_back(course: Course) -> None:
     """P13: what needs a child that was refused is not made; all else is."""
     sent = course.sent
