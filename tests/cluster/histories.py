@@ -43,18 +43,26 @@ def watched(stage: Stage, kind: str) -> Generator[list[Json]]:
         client.close()
 
 
-def freed_under_pods(name: str, changes: list[Json], pods: list[Json]) -> bool:
-    """Tell whether `active` was 0 while a pod lived, or before one came."""
+def freed_under_pods(
+    name: str, changes: list[Json], pods: list[Json]
+) -> list[tuple[int, int, int, int]]:
+    """Return when `active` was 0 while a pod of a job lived, or before one came.
+
+    Each is four resourceVersions: from and until when it was 0, the birth of the pod,
+    and its end.
+    """
     mine = [change for change in changes if change["metadata"]["name"] == name]
     zero = [
         (int(one["metadata"]["resourceVersion"]), int(two))
         for one, two in zip(mine, [*_versions(mine)[1:], 2**63], strict=True)
         if _free(one)
     ]
-    lives = _lives(name, pods)
-    return any(
-        born < until and since < died for since, until in zero for born, died in lives
-    )
+    return [
+        (since, until, born, died)
+        for since, until in zero
+        for born, died in _lives(name, pods)
+        if born < until and since < died
+    ]
 
 
 def _versions(changes: list[Json]) -> list[int]:
@@ -67,13 +75,20 @@ def _free(job: Json) -> bool:
 
 
 def _lives(name: str, pods: list[Json]) -> list[tuple[int, int]]:
-    """Return from which resourceVersion to which each pod of a job lived."""
+    """Return from which resourceVersion to which each pod of a job could hold a node.
+
+    That ends when it succeeds or fails, or else when it is gone (B4.5).
+    """
     spans: dict[str, tuple[int, int]] = {}
+    over: set[str] = set()
     for pod in pods:
         metadata = pod["metadata"]
-        if metadata["labels"]["training.kubeflow.org/job-name"] != name:
+        uid = metadata["uid"]
+        if metadata["labels"]["training.kubeflow.org/job-name"] != name or uid in over:
             continue
         version = int(metadata["resourceVersion"])
-        born, _ = spans.get(metadata["uid"], (version, version))
-        spans[metadata["uid"]] = (born, version)
+        born, _ = spans.get(uid, (version, version))
+        spans[uid] = (born, version)
+        if pod["status"]["phase"] in ("Succeeded", "Failed"):
+            over.add(uid)
     return list(spans.values())

@@ -31,8 +31,8 @@ WRITES: Final = {
 }
 # A job whose answer was lost waits until the write can no longer land (T), and more.
 AFTER_DOUBT_S: Final = 60
-# Far more than any of these stories needs; an operator that spins needs thousands.
-REQUESTS_MAX: Final = 400
+# These stories need 75 to 117, questions of permission included; spinning, thousands.
+REQUESTS_MAX: Final = 200
 
 
 CHILDREN: Final = Counter(

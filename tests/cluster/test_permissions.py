@@ -231,7 +231,7 @@ def foreign(stage: Stage, served: set[str]) -> None:
 
 def _is_ours(value: Json) -> bool:
     """Tell whether the operator wrote to an object, or owns it."""
-    managers = {m["manager"] for m in value["metadata"]["managedFields"]}
+    managers = {m["manager"] for m in value["metadata"].get("managedFields", [])}
     ours = any(manager.startswith("mpi-operator") for manager in managers)
     return ours or "ownerReferences" in value["metadata"]
 

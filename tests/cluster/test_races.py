@@ -141,6 +141,6 @@ def test_an_eviction_after_admission_frees_no_quota_too_early(stage: Stage) -> N
             stage.suspend(name)
         stage.wait(lambda: all_are(stage, "Suspended"), "all are suspended", ALL_S)
         stage.wait_quiet()
-    too_early = [name for name in JOBS if freed_under_pods(name, changes, pods)]
-    assert not too_early
+    too_early = {name: freed_under_pods(name, changes, pods) for name in JOBS}
+    assert not {name: told for name, told in too_early.items() if told}
     assert not holds_a_node(stage)
