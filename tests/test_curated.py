@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The curated mutants: each fits the code as it is, and some are tried.
+
+``python -m tests.tools.curated`` tries them all; its page is `docs/mutants.md`.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+from properties.curated.laws import home_of, sayings
+from properties.curated.mutant import CLASSES, Mutant
+from properties.curated.scenes import scene_of
+from properties.curated.table import ALL
+from properties.numbered import NUMBERED
+from tests.tools.curated import PAGE, SAMPLE
+from tests.tools.source import ROOT
+
+ENOUGH = 60
+
+
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.bug)
+def test_a_mutant_fits_the_code(mutant: Mutant) -> None:
+    compile(mutant.source, mutant.module, "exec")
+    assert mutant.source != mutant.path.read_text("utf-8")
+    assert mutant.asked, "name a law that must notice"
+
+
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.bug)
+def test_whoever_is_asked_is_there(mutant: Mutant) -> None:
+    for asked in mutant.asked:
+        prefix, _, rest = asked.partition(": ")
+        if prefix == "scene":
+            name, _, number = rest.partition(" | ")
+            assert scene_of(name).name == name
+            assert not number or home_of(number)
+        elif rest:
+            assert asked in sayings(), f"no law of that name: {asked}"
+        else:
+            assert (ROOT / f"properties/test_{asked}.py").exists()
+
+
+def test_there_are_enough_of_every_class() -> None:
+    assert len({mutant.bug for mutant in ALL}) == len(ALL) >= ENOUGH
+    assert {number for mutant in ALL for number in mutant.classes} == set(CLASSES)
+
+
+def test_the_page_tells_of_every_mutant_and_every_number() -> None:
+    page = PAGE.read_text("utf-8")
+    missing = [mutant.bug for mutant in ALL if f"| {mutant.bug} |" not in page]
+    assert not missing, "python -m tests.tools.curated tries these and tells of them"
+    assert all(f"| {number} | {home_of(number)} |" in page for number in NUMBERED)
+
+
+@pytest.mark.slow
+def test_a_sample_is_noticed() -> None:
+    assert {mutant.bug for mutant in ALL} >= set(SAMPLE)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tools.curated", "--sample"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
