@@ -22,7 +22,7 @@ CORE_COVERAGE := 100
 SHELL_COVERAGE := 95
 
 .PHONY: help setup demo try test lint format types layers laws check cover mutants \
-	bench bench-cluster crd crd-refresh controlplane smd cluster-tests mpi-tests proof rules dist \
+	bench bench-cluster crd crd-refresh controlplane smd lockstep curated cluster-tests mpi-tests proof rules dist \
 	changelog clean
 
 help: ## Show these targets
@@ -113,6 +113,13 @@ controlplane: ## Build etcd, the API server and Helm from Go modules, once
 smd: $(VENV)/.ready ## Hold server-side apply in memory against Kubernetes' own code
 	$(BIN)/python -m tests.smd.compare --sequences 20000
 	$(BIN)/python -m tests.smd.mutants
+
+lockstep: $(VENV)/.ready controlplane ## Hold the API server in memory against the real one
+	$(BIN)/python -m tests.lockstep --programs 2000
+	$(BIN)/python -m tests.lockstep --mutants
+
+curated: $(VENV)/.ready ## Put the bugs of docs/mutants.md in, each to be noticed by a law
+	$(BIN)/python -m tests.tools.curated --again
 
 cluster-tests: $(VENV)/.ready controlplane ## Run all tests that need the control plane: an hour
 	$(PYTEST) -m controlplane $(ARGS)

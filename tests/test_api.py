@@ -144,11 +144,9 @@ def test_who_stood_in_line_while_the_lease_was_lost_writes_nothing() -> None:
     async def story() -> None:
         server = Server()
         async with server.serving() as api:
-            leads = True
-            api.leads = lambda: leads
             fan = [asyncio.create_task(api.send(POD)) for _ in range(AT_ONCE + 1)]
             await server.full.wait()
-            leads = False
+            api.leads = lambda: False
             server.released.set()
             done = await asyncio.gather(*fan, return_exceptions=True)
         assert sum(isinstance(one, Answer) for one in done) == AT_ONCE

@@ -180,6 +180,20 @@ def test_a_cache_that_stays_behind_is_listed_anew(room: Room) -> None:
     assert pods.wants_list
 
 
+def test_the_api_server_is_left_alone_for_as_long_as_it_asks(room: Room) -> None:
+    busy = Answer(429, {"reason": "TooManyRequests"}, retry_after=7.0)
+    room.api.instead[Verb.APPLY, "ConfigMap"] = busy
+    room.look()
+    room.api.instead.clear()
+    room.deliver()
+    sent = len(room.api.sent)
+    room.now += 6.5
+    assert room.look() == ""
+    assert len(room.api.sent) == sent
+    room.now += 0.5
+    assert room.look() == "done"
+
+
 @pytest.mark.rule("B8.8")
 def test_after_an_unknown_outcome_nothing_is_done_until_all_is_listed(
     room: Room,

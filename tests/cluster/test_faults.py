@@ -6,6 +6,7 @@ would have come anyway, and nothing is made twice. What befalls watches and list
 `test_watches`.
 """
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -170,3 +171,7 @@ def test_an_answer_that_is_an_error_is_tried_again(
     stage.submit(mpijob("pi"))
     runs(stage)
     assert fault.met == 1
+    proxy = stage.proxy
+    mine = [e.at for e in proxy.log if e.verb == verb and re.search(path, e.path)]
+    again = 2 if what == "worker" else 1  # Two workers are sent together.
+    assert mine[again] - mine[0] >= float(retry_after or 0)

@@ -176,14 +176,14 @@ class Api:
         if content_type := CONTENT_TYPES[request.verb]:
             headers["Content-Type"] = content_type
         body = None if reads else orjson.dumps(request.body, default=dict)
-        leads = self.leads if led else _always
         if not led:  # What allows the others does not wait behind them.
-            return await self._send(request, given, headers, body, leads)
+            return await self._send(request, given, headers, body, _always)
         await self.pace.turn()
         async with self._turns:
-            if not reads and not leads():
+            # Asked once it is our turn: whoever ends has put another answer there.
+            if not reads and not self.leads():
                 raise Deposed
-            return await self._send(request, given, headers, body, leads)
+            return await self._send(request, given, headers, body, self.leads)
 
     async def _send(
         self,

@@ -188,7 +188,7 @@ class Controller:
             for witness in self.witnesses:
                 witness.acted(look)
         else:
-            known = evolve(known, refusals=(), fruitless=0, pause=0.0)
+            known = evolve(known, refusals=(), fruitless=0, pause=0.0, rest=0.0)
         if (after := look.answer.requeue_after) is not None:
             self.caches.queue.add(key, after.total_seconds())
         self._remember(key, job, known)
@@ -216,7 +216,10 @@ class Controller:
             self.caches.queue.add(key, PATIENCE_S)
 
     def _waits(self, key: Key, known: Memory) -> bool:
-        """Tell whether a cache shows our own past; if so the job waits for it."""
+        """Tell whether a job waits: for rest, or for a cache that shows our past."""
+        if (rest := known.rest - self.clock()) > 0:
+            self.caches.queue.add(key, rest)
+            return True
         progress = self.caches.progress(key.namespace)
         late = [*memories.behind(known, progress)]
         if not late:

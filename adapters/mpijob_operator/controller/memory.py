@@ -48,6 +48,7 @@ class Memory:
     doubt: float | None = None
     fruitless: int = 0  # Looks in a row whose plan was not carried out whole.
     pause: float = 0.0  # Seconds to wait before the next look, unless a change comes.
+    rest: float = 0.0  # Until when the API server asked for rest, whatever changes.
 
 
 NEW: Final = Memory()
@@ -104,13 +105,15 @@ def after(memory: Memory, execution: Execution, now: float, timeout_s: float) ->
     """
     end = execution.end
     fruitless = 0 if end in (None, End.DONE) else memory.fruitless + 1
+    asked = _asked(execution)
     return Memory(
         refusals=remembered(memory.refusals, execution),
         taken=memory.taken | frozenset(execution.taken),
         written=execution.written,
         doubt=now + timeout_s if end is End.UNCERTAIN else None,
         fruitless=fruitless,
-        pause=max(_pause(end, fruitless), _asked(execution)),
+        pause=max(_pause(end, fruitless), asked),
+        rest=now + asked if asked else 0.0,
     )
 
 
