@@ -130,7 +130,7 @@ class Trial:
         self.operator = self.stage.operator()
         self.operator.start()
 
-    def take(self, what: Callable[[Stage], object], foretold: Json) -> None:
+    def take(self, what: Callable[[Stage], object], foretold: Foretold) -> None:
         """Let something befall the job while all goes wrong; wait for what is told."""
         proxy, plan = self.stage.proxy, self.plan
         proxy.faults = [plan.fault()] if plan.fault else []
@@ -153,16 +153,21 @@ class Trial:
         self.operator.kill()
         self.stage.proxy.halted = True
 
-    def _wait(self, foretold: Json) -> None:
+    def _wait(self, foretold: Foretold) -> None:
         deadline = time.monotonic() + REST_S
-        while not (self._rests() and self.described() == foretold):
+        while not (self._rests() and self._has_come(foretold)):
             if not self.operator.runs:
                 self.stage.proxy.halted = False
                 self.operator.start()
             if time.monotonic() > deadline:
-                assert self.described() == foretold
+                assert self.described() == foretold.described()
                 raise AssertionError(f"it never rests\n{self.stage.told()}")
             time.sleep(0.1)
+
+    def _has_come(self, foretold: Foretold) -> bool:
+        """Tell whether all is as foretold; what is replaced looks as before."""
+        replaced = foretold.gone <= self.counted()[1]
+        return replaced and self.described() == foretold.described()
 
     def _rests(self) -> bool:
         log = self.recorder.whole()
@@ -195,10 +200,10 @@ def test_what_is_foretold_comes_true(
     job, steps = SCRIPTS[script]
     foretold = Foretold(job, stage.namespace)
     trial = Trial(stage, recorder, PLANS[plan])
-    trial.take(lambda stage: stage.submit(job), foretold.described())
+    trial.take(lambda stage: stage.submit(job), foretold)
     for step in steps:
         foretold.take(step)
-        trial.take(STEPS[step].done, foretold.described())
+        trial.take(STEPS[step].done, foretold)
     wrong = PLANS[plan]
     assert trial.met or not (wrong.fault or wrong.killed_after)
     made, gone = trial.counted()
