@@ -6,6 +6,8 @@ server gives the write up when the time is over, and it never lands later.
 """
 
 import base64
+import contextlib
+import http.client
 import json
 import ssl
 import threading
@@ -111,9 +113,11 @@ def wait_until_slow(stage: Stage) -> None:
 def test_a_write_is_given_up_when_its_time_is_over(slow: Stage) -> None:
     path = slow.path("configmaps")
     begun = time.monotonic()
-    late = slow.client.create(path, {"metadata": {"name": "late"}}, timeout="1s")
+    # It says so, or hangs up where it is too busy to: either is no success.
+    with contextlib.suppress(http.client.RemoteDisconnected):
+        late = slow.client.create(path, {"metadata": {"name": "late"}}, timeout="1s")
+        assert late.code >= 500, late
     assert time.monotonic() - begun < SLOW_S
-    assert late.code >= 500, late
     # And it does not come later, whatever the webhook says by then.
     time.sleep(SLOW_S)
     assert slow.get("configmaps", "late") is None
