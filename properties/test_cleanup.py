@@ -105,7 +105,8 @@ def test_a_pod_of_an_earlier_job_is_no_launcher(life: SmallCluster) -> None:
     """P11: a launcher pod that is older than the MPIJob is not this one's."""
     question = life.question
     manifest = kept(question.manifest)
-    late = {"uid": "u-new", "creationTimestamp": stamp(900)}
+    # Launchers that fail are tried anew for a long time.
+    late = {"uid": "u-new", "creationTimestamp": stamp(1_000_000)}
     manifest["metadata"] |= late
     manifest["status"] = {}
     prefix = f"{names.launcher(question.job)}-"
