@@ -93,7 +93,7 @@ def test_what_never_runs_is_not_broken() -> None:
 
 def test_a_mutant_is_imported_in_place_of_its_module() -> None:
     changed = Mutant("", 1, "", "", "said = 1\n")
-    finder = mutants.InPlaceOf(mutants.Case("names", changed))
+    finder = mutants.in_place_of(mutants.Case("names", changed))
     spec = finder.find_spec("mpijob.names", None)
     assert spec is not None
     assert spec.loader is not None

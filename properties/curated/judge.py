@@ -5,15 +5,12 @@ Hypothesis tries each law a few times, always the same ones; a scene is searched
 while. No file is touched: the process imports the mutant in place of the module.
 """
 
-import importlib.abc
-import importlib.machinery
 import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 from typing import Final
 
 import hypothesis
@@ -22,6 +19,7 @@ from attrs import frozen
 
 from properties.curated.laws import home_of, law_of, test_of
 from properties.curated.mutant import Mutant
+from tests.tools.importing import InPlaceOf, silence
 
 # A mutant may loop; no file of laws takes half as long.
 PATIENCE_S: Final = 120
@@ -44,40 +42,6 @@ class Verdict:
 
     killers: tuple[str, ...]  # Ids of tests, and laws that a search found broken.
     seconds: float
-
-
-class InPlaceOf(importlib.abc.MetaPathFinder):
-    """Imports a mutant where the module is asked for."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant, self._source = mutant, mutant.source
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Answer for the one module, and for no other."""
-        del path, target
-        if fullname != self._mutant.module:
-            return None
-        where = str(self._mutant.path)
-        loader = _Loader(fullname, where)
-        loader.source = self._source
-        return importlib.machinery.ModuleSpec(fullname, loader, origin=where)
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    source = ""
-
-    def get_data(self, path: str) -> bytes:
-        del path
-        return self.source.encode()
-
-    def path_stats(self, path: str) -> dict[str, float]:
-        del path
-        raise OSError("a mutant is not cached")
 
 
 class Heard:
@@ -135,7 +99,8 @@ def killers(mutant: Mutant | None, asked: Sequence[str]) -> tuple[str, ...]:
     """Ask the laws about a mutant, or about the code as it is, in this process."""
     assert "mpijob" not in sys.modules, "the mutant would come too late"
     if mutant is not None:
-        sys.meta_path.insert(0, InPlaceOf(mutant))
+        where = InPlaceOf(mutant.module, mutant.path, mutant.source)
+        sys.meta_path.insert(0, where)
     tests = [test_of(each) for each in asked if not each.startswith(SCENE)]
     found = [*by_laws(tests)] if tests else []
     for each in asked:
@@ -165,10 +130,7 @@ def judged(
 
 def _answer(writing: int, mutant: Mutant | None, asked: Sequence[str]) -> None:
     try:
-        if not os.environ.get("CURATED_LOUD"):
-            null = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(null, stream)
+        silence()
         found = killers(mutant, asked)
         os.write(writing, json.dumps(found).encode())
     finally:

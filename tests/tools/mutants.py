@@ -8,8 +8,6 @@ test notices is a failure, unless ``tests/equivalent_mutants.toml`` says why it 
 """
 
 import argparse
-import importlib.abc
-import importlib.machinery
 import os
 import re
 import signal
@@ -18,13 +16,13 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 import hypothesis
 import pytest
 from attrs import frozen
 
+from tests.tools.importing import InPlaceOf, silence
 from tests.tools.mutation import Mutant, mutants, unbroken
 
 ROOT: Final = Path(__file__).parents[2]
@@ -68,46 +66,15 @@ class Case:
         return f"{place}: {mutant.kind}\n  - {mutant.before}\n  + {mutant.after}"
 
 
-class InPlaceOf(importlib.abc.MetaPathFinder):
-    """Imports a mutant where the module is asked for."""
-
-    def __init__(self, case: Case) -> None:
-        self._name = f"mpijob.{case.module.replace('/', '.')}"
-        self._path = path_of(case.module)
-        self._source = case.mutant.source
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Answer for the one module, and for no other."""
-        del path, target
-        if fullname != self._name:
-            return None
-        loader = _Loader(fullname, str(self._path))
-        loader.source = self._source
-        return importlib.machinery.ModuleSpec(
-            fullname, loader, origin=str(self._path), is_package=False
-        )
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    source = ""
-
-    def get_data(self, path: str) -> bytes:
-        del path
-        return self.source.encode()
-
-    def path_stats(self, path: str) -> dict[str, float]:
-        del path
-        raise OSError("a mutant is not cached")
-
-
 def path_of(module: str) -> Path:
     """Say where a module of the core is."""
     return ROOT / f"core/mpijob/{module}.py"
+
+
+def in_place_of(case: Case) -> InPlaceOf:
+    """Give what imports a mutant where its module is asked for."""
+    name = f"mpijob.{case.module.replace('/', '.')}"
+    return InPlaceOf(name, path_of(case.module), case.mutant.source)
 
 
 def quick_tests() -> Sequence[Path]:
@@ -122,7 +89,7 @@ def quick_tests() -> Sequence[Path]:
 
 def tried(case: Case) -> int:
     """Run the tests against a mutant, in this process; return pytest's code."""
-    sys.meta_path.insert(0, InPlaceOf(case))
+    sys.meta_path.insert(0, in_place_of(case))
     own = [p for p in quick_tests() if case.module.split("/")[-1] in p.stem]
     rest = [path for path in quick_tests() if path not in own]
     for paths in (own, rest):
@@ -144,9 +111,7 @@ def start(case: Case) -> int:
     code = 99
     try:
         signal.alarm(PATIENCE_S)
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(null, stream)
+        silence()
         code = tried(case)
     finally:
         os._exit(code)
