@@ -83,8 +83,8 @@ MODEL: Final[tuple[Mutant, ...]] = (
         "A pod that was counted is held for ever.",
         (10,),
         "mpijob_operator.simulation.job_controller",
-        "    kept = [name for name in names if name != TRACKING]\n",
-        "    kept = [*names]\n",
+        "    return released(pod, TRACKING)\n",
+        "    return pod\n",
         ("scene: one worker, suspended and resumed",),
     ),
     Mutant(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mpijob.loose import Manifest, count, mapping, mappings, sequence, strings
 from mpijob_operator.simulation.cluster import owner_uids
-from mpijob_operator.simulation.deeds import is_true, spec_of, status_of
+from mpijob_operator.simulation.deeds import is_true, released, spec_of, status_of
 from mpijob_operator.simulation.job_controller import TRACKING, is_tracked
 
 Json = dict[str, Any]
@@ -32,16 +32,11 @@ def folded(job: Json, pods: Iterable[Json]) -> tuple[Json, list[Json]]:
         counted = sequence(apart.get(field))
         status[field] = count(status.get(field)) + len(counted)
         uids.update(counted)
-    released = (
-        _released(pod) if pod["metadata"]["uid"] in uids else pod for pod in pods
+    left = (
+        released(pod, TRACKING) if pod["metadata"]["uid"] in uids else pod
+        for pod in pods
     )
-    return {**job, "status": status}, [pod for pod in released if not is_let_go(pod)]
-
-
-def _released(pod: Json) -> Json:
-    metadata = pod["metadata"]
-    kept = [name for name in sequence(metadata.get("finalizers")) if name != TRACKING]
-    return {**pod, "metadata": {**metadata, "finalizers": kept}}
+    return {**job, "status": status}, [pod for pod in left if not is_let_go(pod)]
 
 
 def is_let_go(value: Manifest) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from mpijob.loose import Manifest, mapping, mappings, strings
+from mpijob.loose import Manifest, mapping, mappings, sequence, strings
 from mpijob.names import Ref
 from mpijob_operator.simulation.cluster import Cluster
 
@@ -54,6 +54,17 @@ def status_of(value: Manifest) -> Manifest:
 def spec_of(value: Manifest) -> Manifest:
     """Return the spec of an object."""
     return mapping(value.get("spec"))
+
+
+def finalizers_of(value: Manifest) -> list[str]:
+    """Return what holds an object, though it were deleted."""
+    return list(sequence(value["metadata"].get("finalizers")))
+
+
+def released(value: Manifest, finalizer: str) -> dict[str, Any]:
+    """Return an object that a finalizer holds no more."""
+    kept = [name for name in finalizers_of(value) if name != finalizer]
+    return {**value, "metadata": {**value["metadata"], "finalizers": kept}}
 
 
 def is_true(value: Manifest, type_: str) -> bool:

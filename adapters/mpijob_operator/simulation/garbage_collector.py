@@ -7,7 +7,7 @@ With it is the controller that deletes a Job some time after its end.
 from functools import partial
 from typing import Final
 
-from mpijob.loose import Manifest, integer, mapping, mappings, sequence, strings
+from mpijob.loose import Manifest, integer, mapping, mappings, strings
 from mpijob.names import Ref
 from mpijob.wire import time_of
 from mpijob_operator.simulation.cluster import (
@@ -17,7 +17,13 @@ from mpijob_operator.simulation.cluster import (
     is_terminating,
     owner_uids,
 )
-from mpijob_operator.simulation.deeds import Deed, condition_of, is_true
+from mpijob_operator.simulation.deeds import (
+    Deed,
+    condition_of,
+    finalizers_of,
+    is_true,
+    released,
+)
 
 WHO: Final = "garbage collector"
 TTL: Final = "TTL controller"
@@ -28,7 +34,7 @@ def collector(cluster: Cluster) -> list[Deed]:
     uids = {value["metadata"]["uid"] for value in cluster.objects.values()}
     deeds: list[Deed] = []
     for ref, value in cluster.objects.items():
-        owners, finalizers = owner_uids(value), _finalizers(value)
+        owners, finalizers = owner_uids(value), finalizers_of(value)
         if owners and uids.isdisjoint(owners) and not is_terminating(value):
             deeds.append(_deletion(cluster, ref, "its owner is gone"))
         elif ORPHAN in finalizers:
@@ -36,10 +42,6 @@ def collector(cluster: Cluster) -> list[Deed]:
         elif FOREGROUND in finalizers:
             deeds += _foreground(cluster, ref, value)
     return deeds + _expiries(cluster)
-
-
-def _finalizers(value: Manifest) -> list[object]:
-    return list(sequence(value["metadata"].get("finalizers")))
 
 
 def _foreground(cluster: Cluster, ref: Ref, value: Manifest) -> list[Deed]:
@@ -94,10 +96,7 @@ def _release(cluster: Cluster, ref: Ref, finalizer: str) -> Deed:
 
 
 def _released(ref: Ref, finalizer: str, cluster: Cluster) -> None:
-    value = cluster.objects[ref]
-    metadata = value["metadata"]
-    kept = [name for name in _finalizers(value) if name != finalizer]
-    cluster.update(ref, {**value, "metadata": {**metadata, "finalizers": kept}})
+    cluster.update(ref, released(cluster.objects[ref], finalizer))
 
 
 # --- After the end ------------------------------------------------------------------

@@ -27,8 +27,10 @@ from mpijob_operator.simulation.deeds import (
     Words,
     condition_of,
     conditioned,
+    finalizers_of,
     is_true,
     placed,
+    released,
     spec_of,
     status_of,
 )
@@ -120,7 +122,7 @@ def _is_active(pod: Manifest) -> bool:
 
 def is_tracked(pod: Manifest) -> bool:
     """Tell whether a pod is not counted yet by the Job it is of."""
-    return TRACKING in sequence(pod["metadata"].get("finalizers"))
+    return TRACKING in finalizers_of(pod)
 
 
 def job_controller(cluster: Cluster) -> list[Deed]:
@@ -382,10 +384,7 @@ def _let_go(ref: Ref, cluster: Cluster) -> None:
 
 
 def _untracked(pod: Manifest) -> Manifest:
-    metadata = pod["metadata"]
-    names = sequence(metadata.get("finalizers"))
-    kept = [name for name in names if name != TRACKING]
-    return {**pod, "metadata": {**metadata, "finalizers": kept}}
+    return released(pod, TRACKING)
 
 
 # The first whose case it is has its turn.
