@@ -27,7 +27,8 @@ import aiohttp
 import orjson
 
 import mpijob
-from mpijob_operator.controller.api import AT_ONCE, connect
+from mpijob_operator.controller.api import AT_ONCE
+from mpijob_operator.controller.connection import connect
 from mpijob_operator.keypair import key_pair
 from mpijob_operator.requests import CONTENT_TYPES, filled, request_of
 from tests.controlplane.harness import ControlPlane, programs

@@ -13,7 +13,8 @@ import signal
 import sys
 from typing import Final
 
-from mpijob_operator.controller.api import connect, opened
+from mpijob_operator.controller.api import opened
+from mpijob_operator.controller.connection import connect
 from mpijob_operator.controller.election import Election, clock
 
 LOOK_S: Final = 0.02

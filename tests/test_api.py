@@ -21,11 +21,11 @@ from mpijob_operator.controller.api import (
     AT_ONCE,
     WRITE_S,
     Api,
-    Connection,
     Deposed,
     Unreachable,
     opened,
 )
+from mpijob_operator.controller.connection import Connection
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request, Verb
 from tests.controlplane.harness import free_port

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API server over the network: requests as data go out, answers come back.
 
-The client library brings what is hard to get right, which is where a cluster is and
-who we are: kubeconfig, TLS, tokens and their renewal. The verbs are ours, on plain
-JSON: its typed models drop fields that they do not know.
+The verbs are ours, on plain JSON: the client library's typed models drop fields that
+they do not know.
 """
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
@@ -18,10 +16,9 @@ import orjson
 from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field, frozen
-from kubernetes.aio import client, config
-from kubernetes.aio.client import rest
 
 from mpijob.loose import NOTHING, Manifest, mapping, mappings, text
+from mpijob_operator.controller.connection import Connection
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import CONTENT_TYPES, Request, Verb
 
@@ -71,52 +68,6 @@ def _no_tally(verb: str, kind: str, code: int, seconds: float) -> None:
 
 
 def _always() -> bool:
-    return True
-
-
-@frozen
-class Connection:
-    """Where the API server is, and how to prove who we are."""
-
-    server: str
-    tls: ssl.SSLContext
-    proxy: str | None
-    configuration: client.Configuration = field(repr=False)
-
-    async def headers(self) -> dict[str, str]:
-        """Return what proves who we are, renewed where it has run out."""
-        configuration = self.configuration
-        key = await configuration.get_api_key_with_prefix(
-            "BearerToken", "authorization"
-        )
-        return {"Authorization": key} if key else {}
-
-
-async def connect(kubeconfig: str = "", server: str = "") -> Connection:
-    """Find the API server as kubectl does: the file named, else the pod's own account.
-
-    Raises:
-        config.ConfigException: Neither is to be had, or the file is none.
-    """
-    configuration = client.Configuration()
-    if kubeconfig or not _in_cluster(configuration):
-        await config.load_kube_config(  # type: ignore[no-untyped-call] # It has none.
-            kubeconfig or None, client_configuration=configuration
-        )
-    if server:
-        configuration.host = server
-    tls = rest.RESTClientObject(configuration).ssl_context
-    host = configuration.host.rstrip("/")
-    return Connection(host, tls, configuration.proxy, configuration)
-
-
-def _in_cluster(configuration: client.Configuration) -> bool:
-    try:
-        config.load_incluster_config(  # type: ignore[no-untyped-call] # It has none.
-            configuration
-        )
-    except config.ConfigException:
-        return False
     return True
 
 

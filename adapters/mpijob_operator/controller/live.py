@@ -22,9 +22,9 @@ from mpijob_operator.controller.api import (
     METADATA_LIST,
     Api,
     Unreachable,
-    connect,
     opened,
 )
+from mpijob_operator.controller.connection import connect
 from mpijob_operator.controller.kinds import Watched
 from mpijob_operator.executor import Answer
 from mpijob_operator.keypair import key_pair

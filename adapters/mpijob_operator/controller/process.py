@@ -25,7 +25,6 @@ from mpijob_operator.controller.api import (
     WRITE_S,
     Api,
     Deposed,
-    connect,
     opened,
 )
 from mpijob_operator.controller.arrival import (
@@ -36,6 +35,7 @@ from mpijob_operator.controller.arrival import (
     permitted,
 )
 from mpijob_operator.controller.caches import Caches
+from mpijob_operator.controller.connection import connect
 from mpijob_operator.controller.controller import Controller, Witness
 from mpijob_operator.controller.election import Election
 from mpijob_operator.controller.flags import Flags

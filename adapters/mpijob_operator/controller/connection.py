@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a cluster is, and who we are to it: kubeconfig, TLS, tokens and their renewal.
+
+The client library brings that: it is hard to get right. Of a file that is no kubeconfig
+it makes whatever exception comes first. Each is told as what it is, without a word of
+what the file says, for that may be a token.
+"""
+
+import os
+import ssl
+from pathlib import Path
+from typing import Final
+
+from attrs import field, frozen
+from kubernetes.aio import client, config
+from kubernetes.aio.client import rest
+
+
+@frozen
+class Connection:
+    """Where the API server is, and how to prove who we are."""
+
+    server: str
+    tls: ssl.SSLContext
+    proxy: str | None
+    configuration: client.Configuration = field(repr=False)
+
+    async def headers(self) -> dict[str, str]:
+        """Return what proves who we are, renewed where it has run out."""
+        configuration = self.configuration
+        key = await configuration.get_api_key_with_prefix(
+            "BearerToken", "authorization"
+        )
+        return {"Authorization": key} if key else {}
+
+
+async def connect(kubeconfig: str = "", server: str = "") -> Connection:
+    """Find the API server as kubectl does: the file named, else the pod's own account.
+
+    Raises:
+        config.ConfigException: Neither is to be had, or the file is none.
+    """
+    configuration = client.Configuration()
+    where = "the service account"
+    try:
+        if kubeconfig or not _in_cluster(configuration):
+            where = kubeconfig or config.KUBE_CONFIG_DEFAULT_LOCATION
+            await _load(where, configuration)
+        tls = rest.RESTClientObject(configuration).ssl_context
+    except config.ConfigException:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the library meets there.
+        raise config.ConfigException(f"{where}: {_told(error)}") from None
+    host = (server or configuration.host).rstrip("/")
+    return Connection(host, tls, configuration.proxy, configuration)
+
+
+async def _load(where: str, configuration: client.Configuration) -> None:
+    if not _is_there(where):
+        raise config.ConfigException(f"{where}: there is no such file")
+    await config.load_kube_config(  # type: ignore[no-untyped-call] # It has none.
+        where, client_configuration=configuration
+    )
+
+
+def _is_there(where: str) -> bool:
+    paths = filter(None, where.split(os.pathsep))
+    return any(Path(path).expanduser().exists() for path in paths)
+
+
+_NO_KUBECONFIG: Final = "it is no kubeconfig"
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "a certificate or a key in it cannot be read"
+    if isinstance(error, OSError):
+        return (error.strerror or _NO_KUBECONFIG).lower()
+    return _NO_KUBECONFIG
+
+
+def _in_cluster(configuration: client.Configuration) -> bool:
+    try:
+        config.load_incluster_config(  # type: ignore[no-untyped-call] # It has none.
+            configuration
+        )
+    except config.ConfigException:
+        return False
+    return True
