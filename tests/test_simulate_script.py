@@ -150,6 +150,7 @@ def test_a_mistake_is_told_with_its_line(text: str, said: str) -> None:
         "alike": ("at 5s: evict launcher", "say evict worker INDEX"),
         "misspelt": ("at 5s: supend", "say suspend"),
         "a time": ("at 5: suspend", "such as 30s, 1m30s, 2h or 250ms"),
+        "the time last": ("evict worker-0 at 3s", "say evict worker INDEX, after the"),
         "when": ("suspend", "say at 30s: suspend | when Running: suspend"),
         "order": ("at 5s: suspend\nat 4s: resume", "put the earlier one first"),
     },

@@ -306,8 +306,15 @@ def _habit(script: Script, text: str) -> Script:
         if _TIMED.match(text):
             hint = "a colon follows the time, as in at 30s: suspend"
             raise _NotThat(f"cannot read {printable(text)!r}", hint) from None
+        if _begins(DEEDS, text) and not _begins(HABITS, text):
+            hint = f"{_nearest(DEEDS, text)}, after the time, as in at 30s: suspend"
+            raise _NotThat(f"cannot read {printable(text)!r}", hint) from None
         raise
     return function(script, **arguments)
+
+
+def _begins(sentences: Iterable[str], text: str) -> bool:
+    return text.split()[:1] in [sentence.split()[:1] for sentence in sentences]
 
 
 def _arguments_fit(sentence: str, text: str) -> bool:
