@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from mpijob.loose import Manifest
 from mpijob.names import Ref
-from mpijob_operator.simulation import cluster, fields, merging, refusals
+from mpijob_operator.simulation import cluster, deletion, fields, merging, refusals
 from mpijob_operator.simulation.cluster import Cluster
 from mpijob_operator.simulation.typed import Type
 from tests.lockstep.compare import Judge
@@ -100,10 +100,10 @@ MUTANTS: Final = (
     Mutant("an equal update is a write", Cluster, "update", _equal_is_a_write),
     Mutant("what is made anew has the old uid", Cluster, "create", _same_uid),
     Mutant("every apply takes by force", fields, "applied", _forced),
-    Mutant("a deletion is no generation, and at once", cluster, "_going", _going),
+    Mutant("a deletion is no generation, and at once", deletion, "going", _going),
     Mutant("a binding is a generation", cluster, "_counted", _all_of_the_spec),
-    Mutant("a finalizer holds nothing", cluster, "_is_held", _is_not_terminating),
-    Mutant("a pod has its own grace alone", cluster, "_grace", _own_grace),
+    Mutant("a finalizer holds nothing", deletion, "is_held", _is_not_terminating),
+    Mutant("a pod has its own grace alone", deletion, "grace", _own_grace),
     Mutant("null is kept", merging, "without_nulls", _as_it_is),
     Mutant("to tell of owners clears them", fields, "are_cleared", _tells_of_owners),
 )

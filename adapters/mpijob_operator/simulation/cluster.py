@@ -14,22 +14,13 @@ from typing import Final, assert_never
 
 from attrs import frozen
 
-from mpijob.loose import NOTHING, Manifest, mapping, mappings, sequence, strings
+from mpijob.loose import NOTHING, Manifest, mapping, mappings, strings
 from mpijob.names import Ref
 from mpijob.wire import text_of_time, time_of
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request, Verb, ref_of
-from mpijob_operator.simulation import fields, merging, refusals
+from mpijob_operator.simulation import deletion, fields, merging, refusals
 from mpijob_operator.simulation.typed import known_types
-
-# Kinds whose spec is counted in metadata.generation, and whose status is apart.
-COUNTED: Final = frozenset(("MPIJob", "Job", "Pod", "PodGroup", "Workload"))
-
-FOREGROUND: Final = "foregroundDeletion"
-ORPHAN: Final = "orphan"
-
-# As the API server takes it for a pod that says nothing.
-GRACE_SECONDS: Final = 30
 
 # Whose the updates are that the cluster's own programs and its users make.
 SOMEBODY: Final = fields.Owner(fields.UPDATE, "somebody")
@@ -141,7 +132,7 @@ class Cluster:
             "uid": f"{self.serial:08x}-0000-4000-8000-000000000000",
             "creationTimestamp": self.stamp,
         }
-        if ref.kind in COUNTED:
+        if ref.kind in deletion.COUNTED:
             metadata["generation"] = 1
         value = {**manifest, "metadata": metadata}
         if ref.kind in _STATUSES:
@@ -169,13 +160,13 @@ class Cluster:
         if metadata.get("deletionGracePeriodSeconds"):
             self._hasten(ref, value, grace)
             return
-        after, finalizers = value, _finalizers(value, propagation)
+        after, finalizers = value, deletion.finalizers(value, propagation)
         if finalizers:
             after = {**value, "metadata": {**metadata, "finalizers": finalizers}}
         is_pod = is_new and ref.kind == "Pod"
-        seconds = _grace(value, grace) if is_pod else 0
+        seconds = deletion.grace(value, grace) if is_pod and not is_over(value) else 0
         if is_new:
-            after = _going(after, self.time, seconds)
+            after = deletion.going(after, self.time, seconds)
         # A pod is seen to go before it is gone, whatever its grace.
         if (finalizers or is_pod) and after != value:
             self._put(ref, after)
@@ -190,8 +181,8 @@ class Cluster:
             return
         was = time_of(metadata["deletionTimestamp"])
         at = (was or self.time) - timedelta(seconds=seconds - grace)
-        self._put(ref, {**value, "metadata": {**metadata, **_deletion(at, grace)}})
-        if not _is_held(self.objects[ref]):
+        self._put(ref, {**value, "metadata": {**metadata, **deletion.due(at, grace)}})
+        if not deletion.is_held(self.objects[ref]):
             self._remove(ref)
 
     # --- How it is kept -------------------------------------------------------
@@ -210,10 +201,10 @@ class Cluster:
     def _write(self, ref: Ref, before: Manifest, after: Manifest) -> Manifest:
         """Put an object in the place of another; one that nothing holds is gone."""
         metadata = after["metadata"]
-        if ref.kind in COUNTED and _counted(after) != _counted(before):
+        if ref.kind in deletion.COUNTED and _counted(after) != _counted(before):
             generation = metadata["generation"] + 1
             after = {**after, "metadata": {**metadata, "generation": generation}}
-        if _is_held(after):
+        if deletion.is_held(after):
             self._put(ref, after)
             return self.objects[ref]
         self._remove(ref)
@@ -304,7 +295,7 @@ class Cluster:
         if no := refusals.delete_guard(ref, live, wanted):
             return no
         # The server compares the version with none where this is all that is done.
-        if "resourceVersion" in wanted and _is_released(live, policy):
+        if "resourceVersion" in wanted and deletion.is_released(live, policy):
             return refusals.changed(ref)
         self.delete(ref, policy)
         return Answer(200, self.objects.get(ref, {"kind": "Status"}))
@@ -312,9 +303,6 @@ class Cluster:
 
 # The status that the server itself gives to what is made.
 _STATUSES: Final[Mapping[str, Manifest]] = {"Job": {}, "Pod": {"phase": "Pending"}}
-
-# What holds an object that is deleted so, until its dependents are seen to.
-_HOLDS: Final = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 
 
 def _suffix(serial: int) -> str:
@@ -342,54 +330,6 @@ def is_terminating(value: Manifest) -> bool:
 def is_over(pod: Manifest) -> bool:
     """Tell whether nothing of a pod runs any more, nor will."""
     return mapping(pod.get("status")).get("phase") in ("Succeeded", "Failed")
-
-
-def _finalizers(value: Manifest, propagation: str) -> list[str]:
-    """Return what holds an object that is deleted so."""
-    before = sequence(value["metadata"].get("finalizers"))
-    if not propagation:
-        # Nothing said, a Job is orphaned, and what was said before goes for the others.
-        if value["kind"] != "Job" or not set(before).isdisjoint(_HOLDS.values()):
-            return before
-        propagation = "Orphan"
-    added = [name for policy, name in _HOLDS.items() if policy == propagation]
-    after = [name for name in before if name not in _HOLDS.values()] + added
-    return before if set(after) == set(before) else after
-
-
-def _is_released(value: Manifest, propagation: str) -> bool:
-    """Tell whether a deletion takes away what alone holds an object."""
-    is_graceful = value["kind"] == "Pod" and not is_terminating(value)
-    held = value["metadata"].get("finalizers")
-    return bool(held and not is_graceful and not _finalizers(value, propagation))
-
-
-def _is_held(value: Manifest) -> bool:
-    """Tell whether an object stays, if only for a finalizer or for its kubelet."""
-    metadata = value["metadata"]
-    grace = metadata.get("deletionGracePeriodSeconds")
-    return grace != 0 or bool(metadata.get("finalizers"))
-
-
-def _grace(value: Manifest, asked: int | None) -> int:
-    """Return the seconds that a pod has to end; a node must be running it."""
-    spec = mapping(value.get("spec"))
-    if is_over(value) or not spec.get("nodeName"):
-        return 0
-    seconds = spec.get("terminationGracePeriodSeconds") if asked is None else asked
-    return seconds if isinstance(seconds, int) else GRACE_SECONDS
-
-
-def _going(value: Manifest, now: datetime, seconds: int) -> Manifest:
-    """Return an object that goes, at the latest after so many seconds."""
-    metadata = {**value["metadata"], **_deletion(now + timedelta(0, seconds), seconds)}
-    if value["kind"] in COUNTED:
-        metadata["generation"] += 1
-    return {**value, "metadata": metadata}
-
-
-def _deletion(at: datetime, grace: int) -> Manifest:
-    return {"deletionTimestamp": text_of_time(at), "deletionGracePeriodSeconds": grace}
 
 
 def _counted(value: Manifest) -> object:

@@ -10,13 +10,7 @@ from typing import Final
 from mpijob.loose import Manifest, integer, mapping, mappings, strings
 from mpijob.names import Ref
 from mpijob.wire import time_of
-from mpijob_operator.simulation.cluster import (
-    FOREGROUND,
-    ORPHAN,
-    Cluster,
-    is_terminating,
-    owner_uids,
-)
+from mpijob_operator.simulation.cluster import Cluster, is_terminating, owner_uids
 from mpijob_operator.simulation.deeds import (
     Deed,
     condition_of,
@@ -24,6 +18,7 @@ from mpijob_operator.simulation.deeds import (
     is_true,
     released,
 )
+from mpijob_operator.simulation.deletion import FOREGROUND, ORPHAN
 
 WHO: Final = "garbage collector"
 TTL: Final = "TTL controller"
