@@ -22,7 +22,7 @@ CORE_COVERAGE := 100
 SHELL_COVERAGE := 95
 
 .PHONY: help setup demo try test lint format types layers laws check cover mutants \
-	bench bench-cluster crd crd-refresh controlplane smd lockstep curated cluster-tests mpi-tests proof rules dist \
+	bench bench-cluster crd crd-refresh controlplane smd lockstep traces curated cluster-tests mpi-tests proof rules dist \
 	changelog clean
 
 help: ## Show these targets
@@ -117,6 +117,10 @@ smd: $(VENV)/.ready ## Hold server-side apply in memory against Kubernetes' own 
 lockstep: $(VENV)/.ready controlplane ## Hold the API server in memory against the real one
 	$(BIN)/python -m tests.lockstep --programs 2000
 	$(BIN)/python -m tests.lockstep --mutants
+
+traces: $(VENV)/.ready controlplane ## Hold the Job controller in memory against the real one
+	$(BIN)/python -m tests.traces --programs 120
+	$(BIN)/python -m tests.traces --programs 240 --races
 
 curated: $(VENV)/.ready ## Put the bugs of docs/mutants.md in, each to be noticed by a law
 	$(BIN)/python -m tests.tools.curated --again

@@ -147,6 +147,21 @@ class Automaton:
                     return f"the garbage collector, by {age}"
         return None
 
+    def _met(self, number: int) -> Iterator[Objects]:
+        """Yield what a write may have met: what is there, or a pod not yet bound.
+
+        The API server chooses the grace of a deletion by the pod that it reads first.
+        One that is bound before the deletion is written goes without any, all the same.
+        """
+        before = self.log.moment(number)
+        yield before
+        last = self.outcome.log[number - 1]
+        if last.kind != "Pod" or (ref := ref_of(last.value)) not in before:
+            return
+        older = self.log.moment(number - 1).get(ref)
+        if older is not None and _is_bound(before[ref]) and not _is_bound(older):
+            yield {**before, ref: _unbound(before[ref])}
+
     def _later(self, now: View) -> Iterator[View]:
         """Yield each view that is not older than all that are possible."""
         for job in range(min(view[0] for view in self.views), now[0] + 1):
@@ -157,9 +172,14 @@ class Automaton:
     def _by(self, view: View, number: int, target: Shape) -> bool:
         """Tell whether who has that view may come to write what was written."""
         may_write = view[0] == self.log.now[number][0]
-        run = Run(self.controllers.job, self.uid, target, may_write=may_write)
         seen = cluster_of(self.log.seen(view))
-        return run.reaches(seen, cluster_of(self.log.moment(number)))
+        runs = (
+            Run(self.controllers.job, self.uid, target, may_write=may_write).reaches(
+                seen, cluster_of(met)
+            )
+            for met in self._met(number)
+        )
+        return any(runs)
 
     def _unrest(self) -> str:
         """Say what the model would go on to do where the real one rests."""
@@ -308,6 +328,10 @@ class Run:
             result.pods.get(name) in (before.pods.get(name), self.target.pods.get(name))
             for name in pods
         ) and (result.things == before.things or before.things != self.target.things)
+
+
+def _is_bound(pod: Manifest) -> bool:
+    return bool(pod["spec"].get("nodeName"))
 
 
 def _unbound(pod: Manifest) -> Json:
