@@ -23,7 +23,8 @@ from attrs import frozen
 from tests.controlplane.harness import ControlPlane, programs
 from tests.controlplane.nodes import Nodes
 from tests.traces.inclusion import explained
-from tests.traces.play import Outcome, Player
+from tests.traces.outcome import Outcome
+from tests.traces.play import Player
 from tests.traces.programs import Program, drawn, read
 from tests.traces.recorder import Recorder
 

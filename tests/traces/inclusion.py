@@ -34,7 +34,7 @@ from tests.traces.moments import (
     passes,
     shape,
 )
-from tests.traces.play import Outcome
+from tests.traces.outcome import Outcome
 from tests.traces.recorder import Written
 
 Json = dict[str, Any]
@@ -190,7 +190,8 @@ class Automaton:
                 deed.perform(after)
                 changed = shape(after.objects, self.uid) != shape(end.objects, self.uid)
                 if changed and not _waits(deed, end):
-                    return f"{self._told()}\nit rests, and in memory {deed.who} {deed}"
+                    what = f"{deed.who} {deed.what}"
+                    return f"{self._told()}\nit rests, and in memory: {what}"
         return ""
 
     # --- What is told ---------------------------------------------------------------

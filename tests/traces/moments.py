@@ -138,9 +138,14 @@ class Log:
         return held(self.jobs[job], everything)
 
     def seen(self, view: View) -> dict[Ref, Json]:
-        """Return what somebody takes to be there who has seen so much."""
+        """Return what somebody takes to be there who has seen so much.
+
+        Whoever was told that a pod goes, and not yet that it is gone, counts it.
+        """
         job, pods = view
-        return held(self.jobs[job], list(self.pods[pods].values()))
+        going = filter(is_let_go, self.pods[pods].values())
+        there = held(self.jobs[job], list(self.pods[pods].values()))
+        return {**there, **{ref_of(pod): pod for pod in going}}
 
 
 def _after(there: dict[str, Json], each: Written) -> dict[str, Json]:

@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from tests.controlplane.client import Answer, Client
 from tests.controlplane.harness import ControlPlane
 from tests.controlplane.nodes import Nodes
 from tests.controlplane.pod_life import End
 from tests.traces.forms import differences, form
+from tests.traces.inclusion import explained
 from tests.traces.memory import Model, lives
+from tests.traces.outcome import Outcome
 from tests.traces.programs import Program, edited
-from tests.traces.recorder import PATHS, Recorder, Written
+from tests.traces.recorder import PATHS, Recorder
 
 Json = dict[str, Any]
 
@@ -24,18 +26,6 @@ QUIET_S: Final = 1.6
 # Two failures make it wait 10 s and 20 s, and the collectors look in their own time.
 REST_S: Final = 60.0
 POLL_S: Final = 0.1
-
-
-@frozen
-class Outcome:
-    """What became of a program."""
-
-    program: Program
-    log: tuple[Written, ...]
-    # Where the rest of a step was another than in memory.
-    differences: tuple[str, ...] = ()
-    # What users did, which the log alone does not tell.
-    deeds: tuple[tuple[str, str], ...] = ()
 
 
 @define
@@ -58,11 +48,14 @@ class Player:
         try:
             self._create()
             found = self._racing() if self.program.races else self._resting()
-            log = tuple(self.recorder.log(self.name))
-            return Outcome(self.program, log, tuple(found), tuple(self.deeds))
+            return self._outcome(*found)
         finally:
             self._clean()
             self.client.close()
+
+    def _outcome(self, *differences: str) -> Outcome:
+        log = tuple(self.recorder.log(self.name))
+        return Outcome(self.program, log, differences, tuple(self.deeds))
 
     def _create(self) -> None:
         metadata = {"name": self.name, "namespace": self.recorder.namespace}
@@ -98,12 +91,13 @@ class Player:
         return []
 
     def _racing(self) -> list[str]:
+        """Take one step after the other, then wait until there is nothing to do."""
         for step in self.program.steps:
             if step.isdigit():
                 time.sleep(int(step) / 1_000)
             else:
                 self.take(step)
-        self._wait(lambda: True)
+        self._wait(lambda: not explained(self._outcome()).story)
         return []
 
     def _wait(self, true: Callable[[], bool]) -> None:

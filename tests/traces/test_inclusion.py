@@ -9,7 +9,7 @@ from mpijob_operator.simulation.deeds import placed, released
 from mpijob_operator.simulation.job_controller import TRACKING, pod_of
 from tests.traces.inclusion import explained
 from tests.traces.memory import JOB, OWNER, Model
-from tests.traces.play import Outcome
+from tests.traces.outcome import Outcome
 from tests.traces.programs import read
 from tests.traces.recorder import Written
 
@@ -72,3 +72,27 @@ def test_a_pod_that_was_bound_before_does_not_go_at_once() -> None:
     log.insert(6, Written(100, "Pod", gone=False, value=dict(ready)))
     story = explained(Outcome(PROGRAM, tuple(log))).story
     assert "the last is not explained" in story
+
+
+def test_a_pod_that_goes_is_counted_until_it_is_known_to_be_gone() -> None:
+    log = list(suspended_while_its_pod_is_made(bound=False).log)
+    counted = placed(log[-1].value, "status.terminating", 1)
+    log.insert(-1, Written(8, "Job", gone=False, value=dict(counted)))
+    assert not explained(Outcome(PROGRAM, tuple(log))).story
+
+
+def test_a_job_that_is_resumed_tells_when_it_began_though_it_has_succeeded() -> None:
+    """Its pod was made, and ended, before the controller knew of the suspension."""
+    model = Model(read("backoffLimit=1 Never suspend=true: resume"))
+    owner, job = model.cluster.objects[OWNER], model.cluster.objects[JOB]
+    counts = {"active": 0, "ready": 0, "terminating": 0, "succeeded": 1}
+    met = {"type": "SuccessCriteriaMet", "status": "True"}
+    suspended = {**job, "status": {**counts, "conditions": [met]}}
+    resumed = {**suspended, "spec": {**job["spec"], "suspend": False}}
+    begun = placed(resumed, "status.startTime", "2026-01-01T00:00:00Z")
+    done = placed(begun, "status.completionTime", "2026-01-01T00:00:01Z")
+    end = {"type": "Complete", "status": "True"}
+    done = placed(done, "status.conditions", [met, end])
+    created = (owner, owner), (suspended, suspended)
+    whole = outcome(*created, (suspended, resumed), (resumed, begun), (begun, done))
+    assert not explained(whole).story

@@ -97,6 +97,12 @@ class View:
             "terminating": sum(going),
         }
 
+    @property
+    def begins(self) -> bool:
+        """Whether it is still to be told when it began, whatever else is written."""
+        suspended = spec_of(self.job).get("suspend") is True
+        return not suspended and not status_of(self.job).get("startTime")
+
     def writes(self, change: Change, what: str = "", at: float = 0.0) -> Deed:
         """Return the deed of writing the Job, as it is now, with its counts."""
         moment = max(at, self.since + LATENCY)
@@ -105,9 +111,12 @@ class View:
     def _write(self, change: Change, cluster: Cluster) -> None:
         live, status = cluster.objects[self.ref], status_of(self.job)
         # Who has seen an older Job is refused.
-        if status_of(live) == status:
-            counted = {**live, "status": {**status, **self.counts}}
-            cluster.update(self.ref, change(counted, cluster.stamp))
+        if status_of(live) != status:
+            return
+        counted = {**live, "status": {**status, **self.counts}}
+        if self.begins:
+            counted = placed(counted, "status.startTime", cluster.stamp)
+        cluster.update(self.ref, change(counted, cluster.stamp))
 
     def says(self, type_: str, reason: str, why: str, at: float = 0.0) -> Deed:
         """Return the deed of writing a condition that is True."""
@@ -298,25 +307,15 @@ def _suspended(job: Manifest, stamp: str) -> Manifest:
 
 def _runs(view: View) -> Due:
     """A pod is made, then it is told that the Job runs; while a pod waits, before."""
-    makes, tells = _makes_a_pod(view), _tells_that_it_runs(view) or _counts(view)
-    return [*makes, *tells] if view.count("failed") else makes or tells
-
-
-def _tells_that_it_runs(view: View) -> list[Deed]:
+    makes, tells = _makes_a_pod(view), _counts(view)
     if is_true(view.job, "Suspended"):
-        return [view.writes(_resumed, "Job {} is resumed")]
-    if status_of(view.job).get("startTime"):
-        return []
-    return [view.writes(_begun)]
+        tells = [view.writes(_resumed, "Job {} is resumed")]
+    return [*makes, *tells] if view.count("failed") else makes or tells
 
 
 def _resumed(job: Manifest, stamp: str) -> Manifest:
     words = ("JobResumed", "Job resumed")
-    return _begun(conditioned(job, stamp, "Suspended", "False", words), stamp)
-
-
-def _begun(job: Manifest, stamp: str) -> Manifest:
-    return placed(job, "status.startTime", stamp)
+    return conditioned(job, stamp, "Suspended", "False", words)
 
 
 def _makes_a_pod(view: View) -> list[Deed]:
@@ -358,11 +357,10 @@ def pod_of(ref: Ref, job: Manifest) -> Manifest:
 
 
 def _counts(view: View) -> list[Deed]:
-    """Return the writing of the counts, where they are others than is told."""
-    known = status_of(view.job)
-    if all(count(known.get(field)) == number for field, number in view.counts.items()):
-        return []
-    return [view.writes(lambda job, _: job)]
+    """Return the writing of the counts and the start, where others are told."""
+    known, counts = status_of(view.job), view.counts.items()
+    told = all(count(known.get(field)) == number for field, number in counts)
+    return [] if told and not view.begins else [view.writes(lambda job, _: job)]
 
 
 def _deletions(view: View, at: float = 0.0, *, uncounted: bool = False) -> list[Deed]:
