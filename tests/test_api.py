@@ -185,6 +185,20 @@ def test_every_write_says_how_long_it_may_take() -> None:
     run(story())
 
 
+def test_a_name_and_a_query_are_sent_as_they_are_whatever_is_in_them() -> None:
+    async def story() -> None:
+        server = Server()
+        name = "odd name?100%#ü"
+        request = Request(Verb.GET, Ref("v1", "Secret", "hpc", name))
+        async with server.serving() as api:
+            await api.send(request, {"labelSelector": "a=b,!c&d +e"})
+        (came,) = server.came
+        assert came.path == f"/api/v1/namespaces/hpc/secrets/{name}"
+        assert came.query == {"labelSelector": "a=b,!c&d +e"}
+
+    run(story())
+
+
 # --- What is answered -----------------------------------------------------------------
 
 

@@ -10,12 +10,14 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
 from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field, frozen
+from yarl import URL
 
 from mpijob.loose import NOTHING, Manifest, mapping, mappings, text
 from mpijob_operator.controller.connection import Connection
@@ -150,8 +152,7 @@ class Api:
         try:
             async with self.session.request(
                 request.verb.value,
-                f"{self.connection.server}{request.path}",
-                params=query,
+                self._url(request.path, query),
                 data=None if body is None else _Guarded(body, leads),
                 headers={**headers, **await self.connection.headers()},
                 timeout=aiohttp.ClientTimeout(total=timeout),
@@ -169,6 +170,11 @@ class Api:
             self.tally(request.verb.name.lower(), request.ref.kind, code, seconds)
         seconds = float(retry_after) if retry_after.isdecimal() else 0.0
         return Answer(code, _parsed(content), seconds)
+
+    def _url(self, path: str, query: Mapping[str, str]) -> URL:
+        # Put together here, since the client would read and quote every part anew.
+        words = f"?{urlencode(query)}" if query else ""
+        return URL(f"{self.connection.server}{quote(path)}{words}", encoded=True)
 
     async def read(
         self,

@@ -338,7 +338,10 @@ class Controller:
         while execution.end is None:
             calls = execution.ready()
             rest = iter(calls)
-            await _all(sender(rest) for _ in range(min(AT_ONCE, len(calls))))
+            if len(calls) == 1:
+                await sender(rest)
+            else:
+                await _all(sender(rest) for _ in range(min(AT_ONCE, len(calls))))
         return evolve(look, execution=execution, answers=tuple(answers))
 
     async def _send(self, request: Request) -> Answer:
