@@ -139,6 +139,8 @@ def test_a_gang_has_warnings_of_its_own(job: MPIJob, expected: str) -> None:
     "the launcher's accelerators": a_job(launcher=with_gpus(1)),
     "no accelerator": a_job(worker=with_gpus(0)),
     "a count of garbage": a_job(worker=with_gpus("many")),
+    "another container's accelerators": a_job(worker=a_role(containers=[
+        {"name": "mpi"}, {"resources": {"limits": {"nvidia.com/gpu": 1}}}])),
     "a network card": a_job(worker=with_gpus(1, "rdma/hca")),
     "as many": a_job(worker=with_gpus(4), policy=RUNNING, slotsPerWorker=4),
     "ssh port": a_job(worker=a_role({"ports": [{"name": "ssh"}]}), **WAIT),

@@ -33,7 +33,7 @@ def _accelerators(case: Case) -> dict[str, int]:
     """Return the accelerators of one worker, resource name -> whole units."""
     if case.job.worker is None:
         return {}
-    found = limits(mapping(case.job.worker.template.get("spec")))
+    found = limits(pods.containers(case.job.worker)[0])
     counts = {name: (nano(q) or 0) // NANO for name, q in found.items()}
     return {n: c for n, c in counts.items() if c and _ACCELERATOR.fullmatch(n)}
 

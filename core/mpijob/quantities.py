@@ -11,9 +11,11 @@ from typing import Final
 
 NANO: Final = 10**9
 
-_BINARY: Final = {f"{c}i": 2 ** (10 * i) for i, c in enumerate("KMGTPE", 1)}
-_DECIMAL: Final = {c.strip(): 10 ** (3 * i) for i, c in enumerate(" kMGTPE")}
-_SMALL: Final = {"n": 10**9, "u": 10**6, "m": 10**3}
+# Suffix -> nano units, each a multiple of the one before it.
+_SMALL: Final = {"n": 1, "u": 10**3, "m": 10**6, "": NANO}
+_DECIMAL: Final = _SMALL | {c: NANO * 1000**i for i, c in enumerate("kMGTPE", 1)}
+_BINARY: Final = _SMALL | {f"{c}i": NANO * 1024**i for i, c in enumerate("KMGTPE", 1)}
+_UNITS: Final = _DECIMAL | _BINARY
 
 # The API server stores no larger numbers; beyond, an exponent is a way to eat memory.
 _EXPONENT_MAX: Final = 30
@@ -37,17 +39,10 @@ def nano(quantity: object) -> int | None:
     sign, whole, part, suffix, exponent = match.groups(default="")
     if abs(power := int(exponent or 0)) > _EXPONENT_MAX:
         return None
-    over, under = _scale(suffix, power)
-    digits = int((whole or "0") + part) * over * NANO
-    value: int = -(-digits // (under * 10 ** len(part)))  # Rounded up.
+    power -= len(part)
+    digits = int(whole + part) * _UNITS[suffix] * 10 ** max(power, 0)
+    value: int = -(-digits // 10 ** max(-power, 0))  # Rounded up.
     return -value if sign == "-" else value
-
-
-def _scale(suffix: str, power: int) -> tuple[int, int]:
-    if suffix in _SMALL:
-        return 1, _SMALL[suffix]
-    multiplier = _BINARY.get(suffix) or _DECIMAL[suffix]
-    return multiplier * 10 ** max(power, 0), 10 ** max(-power, 0)
 
 
 def text(value: int, *, binary: bool) -> str:
@@ -56,16 +51,10 @@ def text(value: int, *, binary: bool) -> str:
     >>> text(nano("0.5"), binary=False), text(nano("12544Mi"), binary=True)
     ('500m', '12544Mi')
     """
-    for suffix, divisor in _SMALL.items():
-        unit = NANO // divisor
-        if value % (unit * 1000):
-            return f"{value // unit}{suffix}"
-    whole = value // NANO
-    table = {"": 1, **_BINARY} if binary else _DECIMAL
-    for suffix, multiplier in reversed(table.items()):
-        if whole % multiplier == 0 and (whole or not suffix):
-            return f"{whole // multiplier}{suffix}"
-    raise AssertionError(whole)  # pragma: no cover - the suffix "" divides all.
+    units = _BINARY if binary else _DECIMAL
+    exact = [suffix for suffix, unit in units.items() if value % unit == 0]
+    suffix = exact[-1] if value else ""
+    return f"{value // units[suffix]}{suffix}"
 
 
 def total(lists: Iterable[Mapping[str, object]]) -> dict[str, str]:
