@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mpijob.job import MPIJob
-from mpijob.pods import names_ssh_port, security, ssh_mount, ssh_volume, template_hash
+from mpijob.pods import names_ssh_port, security, ssh_path, ssh_volume, template_hash
 from tests.builders import a_job, a_template, cases
 
 
@@ -36,7 +36,7 @@ def test_the_key_is_where_ssh_looks() -> None:
 @pytest.mark.rule("B2.4")
 @pytest.mark.parametrize("path", ["/keys", "/keys/", "/keys//"])
 def test_a_trailing_slash_means_nothing(path: str) -> None:
-    assert ssh_mount(a_job(sshAuthMountPath=path)) == {"ssh-auth": "/keys"}
+    assert ssh_path(a_job(sshAuthMountPath=path)) == "/keys"
 
 
 ROOT, HOME = "/root/.ssh", "/home/mpi/.ssh"

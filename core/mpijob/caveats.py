@@ -33,7 +33,7 @@ def _accelerators(case: Case) -> dict[str, int]:
     """Return the accelerators of one worker, resource name -> whole units."""
     if case.job.worker is None:
         return {}
-    found = limits(pods.containers(case.job.worker)[0])
+    found = limits(case.job.worker.containers[0])
     counts = {name: (nano(q) or 0) // NANO for name, q in found.items()}
     return {n: c for n, c in counts.items() if c and _ACCELERATOR.fullmatch(n)}
 
@@ -91,7 +91,7 @@ def _ready(case: Case) -> Iterator[Problem]:
     worker = case.job.worker
     if not case.job.waits_for_workers or worker is None:
         return
-    main = pods.containers(worker)[0]
+    main = worker.containers[0]
     if not main.get("readinessProbe") and not pods.names_ssh_port(main):
         yield Problem(
             f"{replica_path(Role.WORKER)}.template.spec.containers[0].readinessProbe",
@@ -102,12 +102,10 @@ def _ready(case: Case) -> Iterator[Problem]:
 
 def _template(job: MPIJob, role: Role, replica: ReplicaSpec) -> Iterator[Problem]:
     path = f"{replica_path(role)}.template"
-    labels = mapping(mapping(replica.template.get("metadata")).get("labels"))
-    if names.QUEUE_NAME_LABEL in labels:
+    if names.QUEUE_NAME_LABEL in mapping(replica.metadata.get("labels")):
         where = f"{path}.metadata.labels[{names.QUEUE_NAME_LABEL}]"
         yield Problem(where, "is dropped: the MPIJob is queued, not its pods")
-    spec = mapping(replica.template.get("spec"))
-    if spec.get("restartPolicy"):
+    if replica.pod_spec.get("restartPolicy"):
         message = "is overridden by the restartPolicy of the replica spec"
         yield Problem(f"{path}.spec.restartPolicy", message)
     yield from _mounts(role, replica)
@@ -123,7 +121,7 @@ def _template(job: MPIJob, role: Role, replica: ReplicaSpec) -> Iterator[Problem
 
 def _mounts(role: Role, replica: ReplicaSpec) -> Iterator[Problem]:
     """Warn of mounts without a volume: the API server takes the job, not its pods."""
-    spec = mapping(replica.template.get("spec"))
+    spec = replica.pod_spec
     known = {text(volume, "name") for volume in mappings(spec.get("volumes"))}
     known |= {names.SSH_VOLUME, names.CONFIG_VOLUME}
     for field in ("initContainers", "containers"):

@@ -13,7 +13,6 @@ from mpijob.case import Case
 from mpijob.edits import outdated
 from mpijob.failures import is_disruption
 from mpijob.job import Role
-from mpijob.loose import mapping
 from mpijob.messages import bounded, listed
 from mpijob.observed import Pod
 from mpijob.report import ACTIVE
@@ -82,7 +81,7 @@ def _reason(condition: Condition) -> str:
 def _of_creation(case: Case) -> Iterator[Event]:
     for role in Role:
         replica = case.job.replica(role)
-        if replica and mapping(replica.template.get("spec")).get("restartPolicy"):
+        if replica and replica.pod_spec.get("restartPolicy"):
             message = (
                 f"the restartPolicy in the {role} template is overridden by the"
                 " restartPolicy of the replica spec"

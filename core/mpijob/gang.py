@@ -33,7 +33,7 @@ def scheduler_of(job: MPIJob, roster: Roster, settings: Settings) -> str:
 def _is_marked(job: MPIJob, role: Role) -> bool:
     """Tell whether a template joins a group of the user's: its pods tell nothing."""
     replica = job.replica(role)
-    metadata = mapping(replica.template.get("metadata")) if replica else NOTHING
+    metadata = replica.metadata if replica else NOTHING
     return (
         names.SCHEDULER_PLUGINS_GROUP in mapping(metadata.get("labels"))
         or names.VOLCANO_GROUP in mapping(metadata.get("annotations"))
@@ -83,7 +83,7 @@ def _counts(job: MPIJob) -> dict[Role, int]:
 
 def _pod_spec(job: MPIJob, role: Role) -> Manifest:
     replica = job.replica(role)
-    return mapping(replica.template.get("spec")) if replica else NOTHING
+    return replica.pod_spec if replica else NOTHING
 
 
 def priority_class(job: MPIJob, role: Role) -> str:

@@ -9,13 +9,13 @@ change (B1.4).
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from attrs import frozen
 
-from mpijob.loose import NOTHING, Manifest
+from mpijob.loose import NOTHING, Manifest, mapping, mappings
 from mpijob.problems import Problem
 from mpijob.status import JobStatus
 
@@ -68,6 +68,21 @@ class ReplicaSpec(NamedTuple):
     template: Manifest
     restart_policy: RestartPolicy
     replicas: int = 1
+
+    @property
+    def metadata(self) -> Manifest:
+        """The metadata of the template."""
+        return mapping(self.template.get("metadata"))
+
+    @property
+    def pod_spec(self) -> Manifest:
+        """The pod spec of the template."""
+        return mapping(self.template.get("spec"))
+
+    @property
+    def containers(self) -> Sequence[Manifest]:
+        """The containers of the template; validation has seen to there being one."""
+        return mappings(self.pod_spec.get("containers")) or (NOTHING,)
 
 
 class SchedulingPolicy(NamedTuple):

@@ -183,3 +183,12 @@ def metadata(job: MPIJob, name: str, labels: Mapping[str, str]) -> dict[str, obj
     if owners := owner_references(job):
         result["ownerReferences"] = owners
     return result
+
+
+def head(job: MPIJob, api_version: str, kind: str, name: str) -> Manifest:
+    """Return what every child begins with that is not a pod."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": metadata(job, name, child_labels(job)),
+    }

@@ -7,8 +7,8 @@ own, which are shared (B1.4).
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from mpijob import names
 from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
@@ -32,7 +32,7 @@ def template_hash(job: MPIJob, replica: ReplicaSpec) -> str:
         replica.restart_policy,
         job.slots_per_worker,
         job.mpi_implementation,
-        job.ssh_auth_mount_path.rstrip("/"),
+        ssh_path(job),
         job.run_launcher_as_worker,
     )
     data = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
@@ -41,20 +41,17 @@ def template_hash(job: MPIJob, replica: ReplicaSpec) -> str:
 
 def pod_metadata(
     job: MPIJob, role: Role, replica: ReplicaSpec, scheduler: str
-) -> dict[str, Manifest]:
+) -> dict[str, dict[str, Any]]:
     """Return the labels and annotations of a role's pods, ours over the template's.
 
     Unlike mpi-operator: a queue-name label stays out, or Kueue would queue the pod a
     second time by itself (B2).
     """
-    metadata = mapping(replica.template.get("metadata"))
-    given = mapping(metadata.get("labels"))
+    given = mapping(replica.metadata.get("labels"))
     kept = {k: v for k, v in given.items() if k != names.QUEUE_NAME_LABEL}
     labels = {**kept, **names.pod_labels(job, role)}
-    annotations = {
-        **mapping(metadata.get("annotations")),
-        names.TEMPLATE_HASH: template_hash(job, replica),
-    }
+    annotations = dict(mapping(replica.metadata.get("annotations")))
+    annotations[names.TEMPLATE_HASH] = template_hash(job, replica)
     if scheduler == VOLCANO:
         annotations[names.VOLCANO_GROUP] = job.name
     elif scheduler not in (NO_GANG, KUBERNETES):
@@ -64,20 +61,34 @@ def pod_metadata(
 
 def pod_spec(  # noqa: PLR0913 - one pod, each part of it given by its role.
     job: MPIJob,
+    role: Role,
     replica: ReplicaSpec,
-    *,
-    main: Manifest,
-    volumes: Sequence[Manifest],
-    hostname: str,
     scheduler: str,
+    *,
+    env: Mapping[str, str] = NOTHING,
+    volumes: Mapping[str, Manifest] = NOTHING,
+    fields: Manifest = NOTHING,
 ) -> dict[str, object]:
-    """Return a role's pod spec: the template's, with containers[0] and volumes ours."""
-    template = mapping(replica.template.get("spec"))
+    """Return a role's pod spec: the template's, and what every pod of the job has.
+
+    Args:
+        job: The job.
+        role: The role.
+        replica: The spec of the role.
+        scheduler: The gang scheduler, `none` for none.
+        env: Variable -> value, in containers[0].
+        volumes: Mount path -> volume, mounted in containers[0].
+        fields: Fields of containers[0] that replace the template's.
+    """
+    template = replica.pod_spec
+    env = {ROLE_VARIABLE: role.lower(), **env}
+    volumes = {ssh_path(job): ssh_volume(job, replica), **volumes}
+    main = _main_container(replica, env, volumes, fields)
     spec: dict[str, object] = {
         **template,
-        "containers": [main, *containers(replica)[1:]],
-        "volumes": [*sequence(template.get("volumes")), *volumes],
-        "hostname": hostname,
+        "containers": [main, *replica.containers[1:]],
+        "volumes": [*sequence(template.get("volumes")), *volumes.values()],
+        "hostname": "",  # Each pod's own.
         "subdomain": names.service(job),
         "restartPolicy": _restart_policy(replica),
     }
@@ -88,12 +99,6 @@ def pod_spec(  # noqa: PLR0913 - one pod, each part of it given by its role.
     elif scheduler != NO_GANG:
         spec["schedulerName"] = scheduler
     return spec
-
-
-def containers(replica: ReplicaSpec) -> Sequence[Manifest]:
-    """Return the containers of a template; validation has seen to there being one."""
-    values = mapping(replica.template.get("spec")).get("containers")
-    return mappings(values) or (NOTHING,)
 
 
 SSH_PORT: Final = "ssh"
@@ -111,34 +116,26 @@ def _restart_policy(replica: ReplicaSpec) -> str:
     return replica.restart_policy.value
 
 
-def main_container(
+def _main_container(
     replica: ReplicaSpec,
-    *,
     env: Mapping[str, str],
-    mounts: Mapping[str, str],
-    **fields: object,
+    volumes: Mapping[str, Manifest],
+    fields: Manifest,
 ) -> Manifest:
-    """Return containers[0] with our environment and mounts after the user's.
-
-    Args:
-        replica: Whose containers[0].
-        env: Variable -> value. One that the user has is left alone.
-        mounts: Volume name -> mount path.
-        fields: Fields of the container that replace the template's.
-    """
+    """Return containers[0] with our environment and mounts after the user's."""
     # Unlike mpi-operator: a variable that the user sets wins over ours (B2.3).
-    main = containers(replica)[0]
+    main = replica.containers[0]
     user = sequence(main.get("env"))
     used = {text(entry, "name") for entry in mappings(user)}
     ours = [{"name": k, "value": v} for k, v in env.items() if k not in used]
     mounted = sequence(main.get("volumeMounts"))
-    added = [{"name": name, "mountPath": path} for name, path in mounts.items()]
+    added = [{"name": v["name"], "mountPath": path} for path, v in volumes.items()]
     return {**main, **fields, "env": [*user, *ours], "volumeMounts": [*mounted, *added]}
 
 
-def ssh_mount(job: MPIJob) -> dict[str, str]:
+def ssh_path(job: MPIJob) -> str:
     """Return where the SSH key goes; a trailing slash means nothing."""
-    return {names.SSH_VOLUME: job.ssh_auth_mount_path.rstrip("/")}
+    return job.ssh_auth_mount_path.rstrip("/")
 
 
 def ssh_volume(job: MPIJob, replica: ReplicaSpec) -> Manifest:
@@ -164,7 +161,7 @@ def private_key_mode(job: MPIJob, replica: ReplicaSpec) -> int | None:
     """
     user, non_root, group = security(replica)
     if user is None:
-        at_root = job.ssh_auth_mount_path.rstrip("/") == "/root/.ssh"
+        at_root = ssh_path(job) == "/root/.ssh"
         return OWNER_ONLY if at_root and not non_root else None
     if user == 0:
         return OWNER_ONLY
@@ -173,8 +170,8 @@ def private_key_mode(job: MPIJob, replica: ReplicaSpec) -> int | None:
 
 def security(replica: ReplicaSpec) -> tuple[int | None, bool, int | None]:
     """Return runAsUser and runAsNonRoot of containers[0], and the pod's fsGroup."""
-    pod = mapping(mapping(replica.template.get("spec")).get("securityContext"))
-    own = mapping(containers(replica)[0].get("securityContext"))
+    pod = mapping(replica.pod_spec.get("securityContext"))
+    own = mapping(replica.containers[0].get("securityContext"))
     both = {**pod, **{k: v for k, v in own.items() if v is not None}}
     user, group = integer(both.get("runAsUser")), integer(pod.get("fsGroup"))
     return user, both.get("runAsNonRoot") is True, group

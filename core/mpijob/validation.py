@@ -16,7 +16,7 @@ from typing import Final
 from mpijob import names, pods
 from mpijob.hostfile import discover_hosts, hostfile
 from mpijob.job import MPIJob, ReplicaSpec, RestartPolicy, Role
-from mpijob.loose import mapping, mappings, text
+from mpijob.loose import mappings, text
 from mpijob.problems import Problem
 from mpijob.world import NO_GANG
 
@@ -85,7 +85,7 @@ def _settings(job: MPIJob) -> Iterator[Problem]:
     field = "spec.sshAuthMountPath"
     if not path.startswith("/") or not path.strip("/"):
         yield Problem(field, f"is {path!r:.80}, and must be an absolute path below /")
-    elif path.rstrip("/") == names.CONFIG_PATH:
+    elif pods.ssh_path(job) == names.CONFIG_PATH:
         yield Problem(field, f"is {path}, and the hostfile is mounted there")
 
 
@@ -149,8 +149,8 @@ def _launcher(job: MPIJob) -> Iterator[Problem]:
             "is Always, and must be Never, OnFailure or ExitCode",
             "a launcher that always restarts never ends",
         )
-    mounts = {**pods.ssh_mount(job), names.CONFIG_VOLUME: names.CONFIG_PATH}
-    yield from _template(path, replica, mounts)
+    config = {names.CONFIG_VOLUME: names.CONFIG_PATH}
+    yield from _template(path, replica, {names.SSH_VOLUME: pods.ssh_path(job)} | config)
 
 
 def _worker(job: MPIJob) -> Iterator[Problem]:
@@ -170,7 +170,7 @@ def _worker(job: MPIJob) -> Iterator[Problem]:
             f" ConfigMap holds {_CONFIG_MAP_BYTES}",
             "take fewer workers with more slotsPerWorker, or a shorter name",
         )
-    yield from _template(path, replica, pods.ssh_mount(job))
+    yield from _template(path, replica, {names.SSH_VOLUME: pods.ssh_path(job)})
 
 
 def _config_size(job: MPIJob) -> int:
@@ -187,8 +187,7 @@ def _template(
     path: str, replica: ReplicaSpec, mounts: dict[str, str]
 ) -> Iterator[Problem]:
     """Check what our additions need of a template, and that they find room there."""
-    spec = mapping(replica.template.get("spec"))
-    path = f"{path}.template.spec"
+    spec, path = replica.pod_spec, f"{path}.template.spec"
     containers = mappings(spec.get("containers"))
     if not containers:
         yield Problem(f"{path}.containers", "must have at least one container")

@@ -26,7 +26,7 @@ MANIFESTS: Final[tuple[Mutant, ...]] = (
         "Containers beside the first are lost.",
         (9,),
         "mpijob.pods",
-        "[main, *containers(replica)[1:]]",
+        "[main, *replica.containers[1:]]",
         "[main]",
         ("manifests: what the user wrote is still there",),
     ),
@@ -34,8 +34,8 @@ MANIFESTS: Final[tuple[Mutant, ...]] = (
         "A template is changed where it is read.",
         (18,),
         "mpijob.pods",
-        "    main = containers(replica)[0]\n    user",
-        "    main = containers(replica)[0]\n"
+        "    main = replica.containers[0]\n    user",
+        "    main = replica.containers[0]\n"
         '    main.update(imagePullPolicy="Always")  # type: ignore[attr-defined]\n'
         "    user",
         ("reconcile: inputs are only read",),

@@ -14,9 +14,7 @@ def config_map(
 ) -> Manifest:
     """Return the ConfigMap, given the indices of the workers that run."""
     return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": names.metadata(job, names.config_map(job), names.child_labels(job)),
+        **names.head(job, "v1", "ConfigMap", names.config_map(job)),
         "data": {
             names.HOSTFILE: hostfile(job, cluster_domain),
             names.DISCOVER_HOSTS: discover_hosts(job, running, cluster_domain),

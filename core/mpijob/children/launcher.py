@@ -47,8 +47,7 @@ _NO_ACCELERATORS: Final = {
 }
 
 # RestartPolicy ExitCode: an error of the program's own is final, a signal is not.
-_EXIT_CODES_FAIL: Final = list(range(1, 128))
-_EXIT_CODES_RETRY: Final = list(range(128, 256))
+_EXIT_CODES: Final = {"FailJob": range(1, 128), "Count": range(128, 256)}
 
 
 def launcher(job: MPIJob, replica: ReplicaSpec, scheduler: str) -> Manifest:
@@ -67,41 +66,28 @@ def launcher(job: MPIJob, replica: ReplicaSpec, scheduler: str) -> Manifest:
     # take its result along (B5.6).
     if replica.restart_policy is RestartPolicy.EXIT_CODE:
         spec["podFailurePolicy"] = _failure_policy(replica)
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": names.metadata(job, names.launcher(job), names.child_labels(job)),
-        "spec": spec,
-    }
+    head = names.head(job, "batch/v1", "Job", names.launcher(job))
+    return {**head, "spec": spec}
 
 
 def _template(job: MPIJob, replica: ReplicaSpec, scheduler: str) -> Manifest:
     metadata = pods.pod_metadata(job, Role.LAUNCHER, replica, scheduler)
     if job.run_launcher_as_worker:
-        labels = {**metadata["labels"], names.REPLICA_INDEX_LABEL: "0"}
-        metadata = {**metadata, "labels": labels}
-    main = pods.main_container(
-        replica,
-        env=environment(job),
-        mounts={**pods.ssh_mount(job), names.CONFIG_VOLUME: names.CONFIG_PATH},
-    )
+        metadata["labels"][names.REPLICA_INDEX_LABEL] = "0"
+    volumes = {names.CONFIG_PATH: _config_volume(job)}
+    env = environment(job)
     spec = pods.pod_spec(
-        job,
-        replica,
-        main=main,
-        volumes=[pods.ssh_volume(job, replica), _config_volume(job)],
-        hostname=names.launcher(job),
-        scheduler=scheduler,
+        job, Role.LAUNCHER, replica, scheduler, env=env, volumes=volumes
     )
+    spec["hostname"] = names.launcher(job)
     return {"metadata": metadata, "spec": spec}
 
 
 def environment(job: MPIJob) -> dict[str, str]:
-    """Return the launcher's environment (B2.3, B3)."""
+    """Return the environment that a launcher alone has (B2.3, B3)."""
     slots = str(job.slots_per_worker)
     given = ENVIRONMENT[job.mpi_implementation].items()
     return {
-        pods.ROLE_VARIABLE: Role.LAUNCHER.lower(),
         **{name: slots if value == "S" else value for name, value in given},
         **({} if job.run_launcher_as_worker else _NO_ACCELERATORS),
     }
@@ -117,15 +103,9 @@ def _config_volume(job: MPIJob) -> Manifest:
 
 
 def _failure_policy(replica: ReplicaSpec) -> Manifest:
-    name = pods.containers(replica)[0].get("name")
+    main = {"containerName": replica.containers[0].get("name"), "operator": "In"}
     rules = [
-        {
-            "action": action,
-            "onExitCodes": {"containerName": name, "operator": "In", "values": codes},
-        }
-        for action, codes in (
-            ("FailJob", _EXIT_CODES_FAIL),
-            ("Count", _EXIT_CODES_RETRY),
-        )
+        {"action": action, "onExitCodes": {**main, "values": list(codes)}}
+        for action, codes in _EXIT_CODES.items()
     ]
     return {"rules": rules}

@@ -12,7 +12,9 @@ _TEMPLATE = "mpijob"
 
 def pod_group(job: MPIJob, scheduler: str, world: World) -> Manifest:
     """Return the PodGroup; only fields that we own, for volcano writes here too."""
-    return _group(job, scheduler, world, "PodGroup", _spec(job, scheduler, world))
+    api = names.pod_group_api(scheduler, world.settings.workload_api)
+    head = names.head(job, api, "PodGroup", names.service(job))
+    return {**head, "spec": _spec(job, scheduler, world)}
 
 
 def workload(job: MPIJob, world: World) -> Manifest:
@@ -24,18 +26,8 @@ def workload(job: MPIJob, world: World) -> Manifest:
         "name": job.name,
     }
     spec = {"controllerRef": controller, "podGroupTemplates": [template]}
-    return _group(job, KUBERNETES, world, "Workload", spec)
-
-
-def _group(
-    job: MPIJob, scheduler: str, world: World, kind: str, spec: Manifest
-) -> Manifest:
-    return {
-        "apiVersion": names.pod_group_api(scheduler, world.settings.workload_api),
-        "kind": kind,
-        "metadata": names.metadata(job, names.service(job), names.child_labels(job)),
-        "spec": spec,
-    }
+    api = names.pod_group_api(KUBERNETES, world.settings.workload_api)
+    return {**names.head(job, api, "Workload", names.service(job)), "spec": spec}
 
 
 def _spec(job: MPIJob, scheduler: str, world: World) -> Manifest:

@@ -15,9 +15,7 @@ KEY_SLOTS: Final = (names.SSH_PRIVATE_KEY, names.SSH_PUBLIC_KEY)
 def secret(job: MPIJob) -> Manifest:
     """Return the Secret without its data; immutable, unlike mpi-operator's (B2)."""
     return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": names.metadata(job, names.secret(job), names.child_labels(job)),
+        **names.head(job, "v1", "Secret", names.secret(job)),
         "type": "kubernetes.io/ssh-auth",
         "immutable": True,
     }

@@ -12,9 +12,7 @@ def service(job: MPIJob) -> Manifest:
     The launcher of such a job looks itself up before it can be Ready.
     """
     return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": names.metadata(job, names.service(job), names.child_labels(job)),
+        **names.head(job, "v1", "Service", names.service(job)),
         "spec": {
             "clusterIP": "None",
             "selector": names.selector(job),

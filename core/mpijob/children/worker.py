@@ -41,7 +41,7 @@ def workers(
 def _spec(
     job: MPIJob, replica: ReplicaSpec, scheduler: str, cluster_domain: str
 ) -> dict[str, object]:
-    given = pods.containers(replica)[0]
+    given = replica.containers[0]
     fields: dict[str, object] = {}
     if not given.get("command") and not given.get("args"):
         fields["command"] = list(_SSHD)
@@ -49,26 +49,13 @@ def _spec(
     # answers there. Without the name any port would be a guess (B2.2).
     if pods.names_ssh_port(given) and not given.get("readinessProbe"):
         fields["readinessProbe"] = {"tcpSocket": {"port": pods.SSH_PORT}}
-    main = pods.main_container(
-        replica,
-        env={pods.ROLE_VARIABLE: Role.WORKER.lower()},
-        mounts=pods.ssh_mount(job),
-        **fields,
-    )
-    spec = pods.pod_spec(
-        job,
-        replica,
-        main=main,
-        volumes=[pods.ssh_volume(job, replica)],
-        hostname="",
-        scheduler=scheduler,
-    )
+    spec = pods.pod_spec(job, Role.WORKER, replica, scheduler, fields=fields)
     spec["dnsConfig"] = _dns_config(job, replica, cluster_domain)
     return spec
 
 
 def _dns_config(job: MPIJob, replica: ReplicaSpec, cluster_domain: str) -> Manifest:
-    given = mapping(mapping(replica.template.get("spec")).get("dnsConfig"))
+    given = mapping(replica.pod_spec.get("dnsConfig"))
     domains = sequence(given.get("searches"))
     # Unlike mpi-operator: the domain of the cluster, not always cluster.local (B2.1).
     ours = names.domain(job, cluster_domain or _CLUSTER_DOMAIN)
