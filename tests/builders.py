@@ -191,14 +191,9 @@ Sighting = Pod | LauncherJob | Thing | Refusal | Unreadable
 
 def seen(*found: Sighting, live: frozenset[Live] = LIVE) -> Observed:
     """Return an observation of these objects, by default a live one."""
-    things = {t.ref.kind: t for t in found if isinstance(t, Thing)}
-    groups = [t for t in found if isinstance(t, Thing) and t.ref.kind in _APIS]
     return Observed(
-        service=things.get("Service"),
-        config_map=things.get("ConfigMap"),
-        secret=things.get("Secret"),
+        things=tuple(t for t in found if isinstance(t, Thing)),
         launcher=next((j for j in found if isinstance(j, LauncherJob)), None),
-        pod_groups=tuple(groups),
         pods=tuple(p for p in found if isinstance(p, Pod)),
         refusals=tuple(r for r in found if isinstance(r, Refusal)),
         unreadable=tuple(u for u in found if isinstance(u, Unreadable)),

@@ -34,21 +34,18 @@ def test_what_we_control_is_ours_and_the_rest_is_not() -> None:
     found = roster(*ours, *workers, a_launcher(), a_launcher_pod())
     assert found == Roster(
         workers={2: a_worker(2), 10: a_worker(10)},
+        staying={},
         failed=(),
         numbered=0,
         strays=(),
         taken=frozenset((0,)),
         launchers=(a_launcher_pod(),),
         launcher=a_launcher(),
-        things={
-            Child.SERVICE: ours[0],
-            Child.CONFIG_MAP: ours[1],
-            Child.SECRET: ours[2],
-        },
-        groups=(ours[3],),
+        things=tuple(ours),
         foreign=(),
     )
     assert list(found.workers) == [2, 10]
+    assert found.groups == (ours[3],)
     assert found.pods == (a_worker(2), a_worker(10), a_launcher_pod())
 
 
@@ -60,14 +57,14 @@ def test_what_somebody_else_controls_has_only_our_name(owner: Owner) -> None:
     found = roster(*things, a_launcher(owner=owner), a_worker(3, owner=owner))
     assert found == Roster(
         workers={},
+        staying={},
         failed=(),
         numbered=0,
         strays=(),
         taken=frozenset((3,)),
         launchers=(),
         launcher=None,
-        things={},
-        groups=(),
+        things=(),
         foreign=(
             (Child.SERVICE, "pi", "v1"),
             (Child.CONFIG_MAP, "pi-config", "v1"),

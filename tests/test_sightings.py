@@ -265,8 +265,7 @@ CHILDREN = [
 
 
 def names_in(found: Observed) -> list[str]:
-    single = (found.service, found.config_map, found.secret, *found.pod_groups)
-    names = [f"{t.ref.kind} {t.ref.name}" for t in single if t]
+    names = [f"{t.ref.kind} {t.ref.name}" for t in found.things]
     return [
         *names,
         *([found.launcher.name] if found.launcher else []),
@@ -276,11 +275,11 @@ def names_in(found: Observed) -> list[str]:
 
 def test_the_children_of_a_job_are_found_in_any_order() -> None:
     expected = [
-        "Service pi",
-        "ConfigMap pi-config",
-        "Secret pi-ssh",
         "PodGroup pi",
         "Workload pi",
+        "ConfigMap pi-config",
+        "Secret pi-ssh",
+        "Service pi",
         "pi-launcher",
     ]
     forth, back = observed(CHILDREN, a_job()), observed(CHILDREN[::-1], a_job())
@@ -318,8 +317,7 @@ def test_a_job_in_no_cluster_owns_no_pod() -> None:
 def test_an_object_without_a_namespace_is_in_the_default_one() -> None:
     job = a_job(metadata={"namespace": "default"})
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "pi"}}
-    found = observed([service], job).service
-    assert found is not None
+    (found,) = observed([service], job).things
     assert found.ref == Ref("v1", "Service", "default", "pi")
 
 

@@ -139,16 +139,8 @@ def _there(job: mpijob.MPIJob, seen: mpijob.Observed, child: Child) -> dict[str,
             launchers = names.launcher(job)
             pods = [p for p in seen.pods if p.owner.name == launchers]
             found = [seen.launcher, *pods]
-        case Child.SERVICE | Child.CONFIG_MAP | Child.SECRET:
-            found = [
-                {
-                    Child.SERVICE: seen.service,
-                    Child.CONFIG_MAP: seen.config_map,
-                    Child.SECRET: seen.secret,
-                }[child]
-            ]
-        case Child.WORKLOAD | Child.POD_GROUP:
-            found = [g for g in seen.pod_groups if g.ref.kind == child.value]
+        case _:
+            found = [t for t in seen.things if t.ref.kind == child.value]
     return {each.name: each for each in found if each is not None}
 
 

@@ -69,10 +69,8 @@ class Planned(NamedTuple):
 
     def seen(self, action: mpijob.Apply) -> Manifest:
         """Return the object that an apply changes, as it was seen."""
-        observed = self.asked.observed
-        things = (observed.service, observed.config_map, *observed.pod_groups)
-        found = (t.manifest for t in things if t and t.uid == action.uid)
-        return next(found, NOTHING)
+        things = self.asked.observed.things
+        return next((t.manifest for t in things if t.uid == action.uid), NOTHING)
 
 
 def _refused_edit(asked: Asked) -> Iterator[mpijob.Problem]:

@@ -2,7 +2,7 @@
 """One call's whole evidence: what was asked, what was seen, and who is who in it."""
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mpijob import names
 from mpijob.gang import scheduler_of
@@ -23,6 +23,7 @@ class Case(NamedTuple):
     observed: Observed
     world: World
     roster: Roster
+    had_started: bool  # At some time, by the status or by what is left.
     scheduler: str  # The gang scheduler of this start, `none` for none.
     group_api: str  # The apiVersion of its PodGroup, empty for none.
     problems: tuple[Problem, ...]
@@ -37,11 +38,6 @@ class Case(NamedTuple):
     def now(self) -> datetime:
         """The time of the call in whole seconds, as the API keeps times."""
         return self.world.now.astimezone(UTC).replace(microsecond=0)
-
-    @property
-    def had_started(self) -> bool:
-        """Whether the job was started at some time, by status or by what is left."""
-        return _had_started(self.job, self.roster)
 
     @property
     def suspending(self) -> bool:
@@ -59,35 +55,28 @@ class Case(NamedTuple):
     @property
     def workers_ready(self) -> bool:
         """Whether every worker asked for is Ready and stays (B5.1)."""
-        workers = self.roster.workers
-        return all(
-            (pod := workers.get(index)) is not None
-            and pod.ready
-            and pod.live
-            and not pod.terminating
-            for index in range(self.job.workers)
-        )
+        ready = sum(pod.ready and pod.live for pod in self.roster.staying.values())
+        return ready == self.job.workers
 
     @property
     def workers_running(self) -> bool:
         """Whether every worker asked for runs or ended well (B4.2)."""
-        workers = self.roster.workers
-        return all(
-            (pod := workers.get(index)) is not None
-            and pod.phase in ("Running", "Succeeded")
-            and not pod.terminating
-            for index in range(self.job.workers)
-        )
+        run = sum(pod.phase in _RUN for pod in self.roster.staying.values())
+        return run == self.job.workers
 
     @property
     def launcher_running(self) -> bool:
         """Whether a launcher pod of the present Job runs or ended well (B4.2)."""
         job = self.roster.launcher
         return job is not None and any(
-            pod.phase in ("Running", "Succeeded") and not pod.terminating
+            pod.phase in _RUN and not pod.terminating
             for pod in self.roster.launchers
             if pod.owner.uid == job.uid
         )
+
+
+# What Running asks of a pod: one that ended well is not replaced.
+_RUN: Final = ("Running", "Succeeded")
 
 
 def _weight(refusal: Refusal) -> tuple[bool, str, str, str]:
@@ -96,18 +85,12 @@ def _weight(refusal: Refusal) -> tuple[bool, str, str, str]:
     return reason != Reason.INVALID, child.value, name, message
 
 
-def _had_started(job: MPIJob, roster: Roster) -> bool:
-    status = job.status
-    running = status.condition(ConditionType.RUNNING)
-    return status.start_time is not None or running is not None or not roster.empty
-
-
 def case_of(job: MPIJob, observed: Observed, world: World) -> Case:
     """Sort the evidence."""
     roster = roster_of(job, observed)
     scheduler = scheduler_of(job, roster, world.settings)
-    started = _had_started(job, roster)
-    problems = problems_of(job, scheduler, started=started)
+    running = job.status.condition(ConditionType.RUNNING)
+    started = bool(job.status.start_time or running or not roster.empty)
     api = names.pod_group_api(scheduler, world.settings.workload_api)
     foreign = tuple(
         (child, name)
@@ -115,7 +98,15 @@ def case_of(job: MPIJob, observed: Observed, world: World) -> Case:
         # A group that no pod of ours would use is in nobody's way.
         if child not in GROUPS or version == api
     )
-    refusals = tuple(sorted(observed.refusals, key=_weight))
     return Case(
-        job, observed, world, roster, scheduler, api, problems, foreign, refusals
+        job=job,
+        observed=observed,
+        world=world,
+        roster=roster,
+        had_started=started,
+        scheduler=scheduler,
+        group_api=api,
+        problems=problems_of(job, scheduler, started=started),
+        foreign=foreign,
+        refusals=tuple(sorted(observed.refusals, key=_weight)),
     )

@@ -48,7 +48,7 @@ def _wanted(case: Case, child: Child) -> Iterable[Desired]:
 
 
 def _thing_wanted(case: Case, child: Child) -> Desired:
-    there = case.roster.things.get(child)
+    there = next(iter(case.roster.of(child)), None)
     if child is Child.SECRET:
         # Made once: a second key pair would lock the launcher out of running workers.
         manifest = children.secret(case.job)
@@ -83,12 +83,8 @@ def _group(case: Case, child: Child) -> Iterator[Desired]:
 
 def running_workers(case: Case) -> list[int]:
     """Return the workers that run and stay, in numeric order (B3.2)."""
-    replicas = case.job.workers
-    return [
-        index
-        for index, pod in case.roster.workers.items()
-        if pod.phase == "Running" and not pod.terminating and index < replicas
-    ]
+    staying = case.roster.staying.items()
+    return [index for index, pod in staying if pod.phase == "Running"]
 
 
 # Ten thousand at once: `Create(...)` would be a call in Python for each.

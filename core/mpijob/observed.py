@@ -48,9 +48,9 @@ class Pod(NamedTuple):
     resource_version: str = ""
     owner: Owner = NOBODY
     labels: Mapping[str, str] = NOTHING
+    terminating: bool = False
     phase: str = "Pending"
     ready: bool = False
-    terminating: bool = False
     disrupted: bool = False  # Condition DisruptionTarget is True.
     reason: str = ""
     message: str = ""
@@ -166,11 +166,8 @@ class Observed:
     call, and not from a cache.
     """
 
-    service: Thing | None = None
-    config_map: Thing | None = None
-    secret: Thing | None = None
+    things: tuple[Thing, ...] = ()  # Groups of any gang scheduler included.
     launcher: LauncherJob | None = None
-    pod_groups: tuple[Thing, ...] = ()  # Of any gang scheduler, Workloads included.
     pods: tuple[Pod, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()

@@ -85,8 +85,7 @@ def _changes(
 
 def _satisfied(observed: Observed, wanted: Apply) -> bool:
     """Tell whether an apply would change nothing, or must wait for the name."""
-    seen = (observed.service, observed.config_map, *observed.pod_groups)
-    found = (thing for thing in seen if thing and thing.uid == wanted.uid)
+    found = (thing for thing in observed.things if thing.uid == wanted.uid)
     thing = next(found, None) if wanted.uid else None
     return thing is not None and (
         thing.terminating or is_applied(wanted.manifest, thing)

@@ -8,24 +8,12 @@ Unlike mpi-operator: a worker that Failed is replaced, and an eviction is not th
 the job; more failures than backoffLimit are (B5.3).
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from mpijob.case import Case
 from mpijob.failures import SIGNAL_BASE, is_disruption, main_exit_code, replace_at
 from mpijob.job import RestartPolicy
 from mpijob.observed import Pod
-
-
-def failed_workers(case: Case) -> Iterator[Pod]:
-    """Yield the workers that Failed and are to be replaced, by index.
-
-    One that Failed while it was being deleted, or that is not asked for any more,
-    is neither counted nor replaced.
-    """
-    for index, pod in case.roster.workers.items():
-        if index < case.job.workers and pod.phase == "Failed" and not pod.terminating:
-            yield pod
 
 
 def _uncounted(pod: Pod) -> bool:
@@ -46,7 +34,7 @@ def numbers(case: Case) -> tuple[tuple[Pod, int], ...]:
     """
     count = failure_count(case)
     result: list[tuple[Pod, int]] = []
-    for pod in failed_workers(case):
+    for pod in case.roster.failed:
         if count > case.job.backoff_limit:
             break
         if _uncounted(pod):
@@ -63,7 +51,7 @@ def fatal(case: Case) -> Pod | None:
     worker = case.job.worker
     if worker is None or worker.restart_policy is not RestartPolicy.EXIT_CODE:
         return None
-    for pod in failed_workers(case):
+    for pod in case.roster.failed:
         code = main_exit_code(pod)
         numbered = pod.failure is not None and not is_disruption(pod)
         if numbered and code is not None and 0 < code < SIGNAL_BASE:
@@ -75,7 +63,7 @@ def replaceable(case: Case) -> tuple[tuple[Pod, ...], datetime | None]:
     """Return the workers to delete now, and when the next one may be."""
     now: list[Pod] = []
     later: list[datetime] = []
-    for pod in failed_workers(case):
+    for pod in case.roster.failed:
         if _uncounted(pod):
             continue
         at = replace_at(pod)

@@ -20,14 +20,14 @@ class Roster(NamedTuple):
     """The observed objects, by what they are to the job."""
 
     workers: Mapping[int, Pod]  # Ours, by index, in the order of the index.
-    failed: tuple[Pod, ...]  # The workers that Failed and are not going yet.
-    numbered: int  # The largest number on one of them (B4.9).
+    staying: Mapping[int, Pod]  # Those asked for, less those on their way out.
+    failed: tuple[Pod, ...]  # Those of the staying that Failed.
+    numbered: int  # The largest number on a worker that Failed and is not going (B4.9).
     strays: tuple[Pod, ...]  # Ours, but with a name of no worker.
     taken: frozenset[int]  # Workers whose name somebody else's pod has.
     launchers: tuple[Pod, ...]  # Pods of our launcher Job, of any attempt.
     launcher: LauncherJob | None
-    things: Mapping[Child, Thing]  # Ours, but for pod groups.
-    groups: tuple[Thing, ...]  # Ours: PodGroups and Workloads.
+    things: tuple[Thing, ...]  # Ours.
     # Children whose name is somebody else's: which, the name, and the API of a group.
     foreign: tuple[tuple[Child, str, str], ...]
 
@@ -42,9 +42,12 @@ class Roster(NamedTuple):
             return (*self.workers.values(), *self.strays)
         if child is Child.LAUNCHER:
             return (self.launcher,) if self.launcher else ()
-        if child in GROUPS:
-            return tuple(g for g in self.groups if g.ref.kind == child.value)
-        return (self.things[child],) if child in self.things else ()
+        return tuple(t for t in self.things if t.ref.kind == child.value)
+
+    @property
+    def groups(self) -> tuple[Thing, ...]:
+        """Our PodGroups and Workloads."""
+        return tuple(t for t in self.things if Child(t.ref.kind) in GROUPS)
 
     @property
     def empty(self) -> bool:
@@ -63,6 +66,7 @@ def roster_of(job: MPIJob, observed: Observed) -> Roster:
     strays: dict[str, Pod] = {}
     launchers: dict[str, Pod] = {}
     taken: set[int] = set()
+    launcher = observed.launcher
     for pod in observed.pods:
         index = names.worker_index(job, pod.name)
         if is_ours(pod.owner, job):
@@ -70,27 +74,33 @@ def roster_of(job: MPIJob, observed: Observed) -> Roster:
                 _enter(strays, pod.name, pod)
             else:
                 _enter(workers, index, pod)
-        elif _is_launcher(pod, job, observed.launcher):
+        elif _is_launcher(pod, job, launcher):
             _enter(launchers, pod.name, pod)
         elif index is not None:
             taken.add(index)
-    launcher = observed.launcher
-    ours = launcher if launcher and is_ours(launcher.owner, job) else None
     workers = {i: workers[i] for i in sorted(workers)}
-    ended = (pod for pod in workers.values() if pod.phase == "Failed")
-    failed = tuple(pod for pod in ended if not pod.terminating)
-    seen = _things(observed)
+    there = {i: pod for i, pod in workers.items() if not pod.terminating}
+    staying = {i: pod for i, pod in there.items() if i < job.workers}
+    ended = (pod.failure or 0 for pod in there.values() if pod.phase == "Failed")
+    foreign = [
+        (Child(thing.ref.kind), thing.name, thing.ref.api_version)
+        for thing in observed.things
+        if not is_ours(thing.owner, job)
+    ]
+    if launcher and not is_ours(launcher.owner, job):
+        foreign.append((Child.LAUNCHER, launcher.name, ""))
+        launcher = None
     return Roster(
         workers=workers,
-        failed=failed,
-        numbered=max((pod.failure or 0 for pod in failed), default=0),
+        staying=staying,
+        failed=tuple(pod for pod in staying.values() if pod.phase == "Failed"),
+        numbered=max(ended, default=0),
         strays=tuple(strays[name] for name in sorted(strays)),
         taken=frozenset(taken - workers.keys()),
         launchers=tuple(launchers[name] for name in sorted(launchers)),
-        launcher=ours,
-        things={c: t for c, t in seen if t and is_ours(t.owner, job)},
-        groups=tuple(g for g in observed.pod_groups if is_ours(g.owner, job)),
-        foreign=_foreign(job, observed, ours),
+        launcher=launcher,
+        things=tuple(t for t in observed.things if is_ours(t.owner, job)),
+        foreign=tuple(foreign),
     )
 
 
@@ -111,25 +121,3 @@ def _is_launcher(pod: Pod, job: MPIJob, launcher: LauncherJob | None) -> bool:
     if launcher is not None and owner.uid == launcher.uid:
         return is_ours(launcher.owner, job)
     return not (pod.created and job.created and pod.created < job.created)
-
-
-def _things(observed: Observed) -> tuple[tuple[Child, Thing | None], ...]:
-    return (
-        (Child.SERVICE, observed.service),
-        (Child.CONFIG_MAP, observed.config_map),
-        (Child.SECRET, observed.secret),
-    )
-
-
-def _foreign(
-    job: MPIJob, observed: Observed, ours: LauncherJob | None
-) -> tuple[tuple[Child, str, str], ...]:
-    groups = [(Child(group.ref.kind), group) for group in observed.pod_groups]
-    result = [
-        (child, thing.name, thing.ref.api_version)
-        for child, thing in (*_things(observed), *groups)
-        if thing and not is_ours(thing.owner, job)
-    ]
-    if observed.launcher and ours is None:
-        result.append((Child.LAUNCHER, observed.launcher.name, ""))
-    return tuple(result)

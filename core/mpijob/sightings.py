@@ -7,7 +7,8 @@ apart is `Unreadable`.
 Unlike mpi-operator: a malformed object is one job's trouble, never another's (B8.4).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Final
 
 from mpijob import names
@@ -62,15 +63,14 @@ def sighting(value: Manifest) -> Sighting | None:
         return pod(value)
     if (api_version, kind) == ("batch/v1", "Job"):
         return launcher_job(value)
-    single = api_version == "v1" and kind in _SINGLES
-    return thing(value) if single or _is_group(api_version, kind) else None
+    known = api_version.partition("/")[0] in _APIS.get(kind, ())
+    return thing(value) if known else None
 
 
 def assembled(seen: Iterable[Sighting], job: MPIJob) -> Observed:
     """Sort what was seen in the namespace of a job into what matters to it."""
     pods: list[Pod] = []
-    groups: list[Thing] = []
-    single: dict[str, Thing] = {}
+    things: list[Thing] = []
     launcher: LauncherJob | None = None
     for one in seen:
         if isinstance(one, Pod):
@@ -78,35 +78,23 @@ def assembled(seen: Iterable[Sighting], job: MPIJob) -> Observed:
                 pods.append(one)
         elif isinstance(one, LauncherJob):
             launcher = one if one.name == names.launcher(job) else launcher
-        elif one.ref.kind in _SINGLES:
-            if one.name == _SINGLES[one.ref.kind](job):
-                single[one.ref.kind] = one
-        elif one.name == names.service(job):
-            groups.append(one)
-    return Observed(
-        service=single.get("Service"),
-        config_map=single.get("ConfigMap"),
-        secret=single.get("Secret"),
-        launcher=launcher,
-        pod_groups=tuple(sorted(groups, key=lambda g: (g.ref.api_version, g.ref.kind))),
-        pods=tuple(pods),
-    )
+        elif one.name == _NAMES.get(one.ref.kind, names.service)(job):
+            things.append(one)
+    things.sort(key=attrgetter("ref"))
+    return Observed(tuple(things), launcher, tuple(pods))
 
 
-_SINGLES: Final[Mapping[str, Callable[[MPIJob], str]]] = {
-    "Service": names.service,
-    "ConfigMap": names.config_map,
-    "Secret": names.secret,
+_GROUPS: Final = ("scheduling.volcano.sh", "scheduling.x-k8s.io", "scheduling.k8s.io")
+
+# The API groups that have a kind of child, but for pods and Jobs.
+_APIS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Service": ("v1",),
+    "ConfigMap": ("v1",),
+    "Secret": ("v1",),
+    "PodGroup": _GROUPS,
+    "Workload": _GROUPS,
 }
-
-_GROUP_APIS: Final = frozenset(
-    ("scheduling.volcano.sh", "scheduling.x-k8s.io", "scheduling.k8s.io")
-)
-
-
-def _is_group(api_version: str, kind: str) -> bool:
-    known = api_version.partition("/")[0] in _GROUP_APIS
-    return known and kind in ("PodGroup", "Workload")
+_NAMES: Final = {"ConfigMap": names.config_map, "Secret": names.secret}
 
 
 def _concerns(pod: Pod, job: MPIJob) -> bool:
@@ -135,18 +123,27 @@ def owner(metadata: Manifest) -> Owner:
     return NOBODY
 
 
+def _identity(
+    metadata: Manifest,
+) -> tuple[str, str, str, Owner, Mapping[str, str], bool]:
+    """Read what is known of every object: the fields that its type begins with."""
+    return (
+        text(metadata, "name"),
+        text(metadata, "uid"),
+        text(metadata, "resourceVersion"),
+        owner(metadata),
+        strings(metadata.get("labels")),
+        is_going(metadata),
+    )
+
+
 def thing(value: Manifest) -> Thing:
     """Read a Service, ConfigMap, Secret, PodGroup or Workload."""
-    metadata = mapping(value.get("metadata"))
-    namespace = text(metadata, "namespace") or "default"
-    kind, name = text(value, "kind"), text(metadata, "name")
+    metadata, kind = mapping(value.get("metadata")), text(value, "kind")
+    name, *_ = identity = _identity(metadata)
     return Thing(
-        ref=Ref(text(value, "apiVersion"), kind, namespace, name),
-        uid=text(metadata, "uid"),
-        resource_version=text(metadata, "resourceVersion"),
-        owner=owner(metadata),
-        labels=strings(metadata.get("labels")),
-        terminating=is_going(metadata),
+        Ref(text(value, "apiVersion"), kind, _namespace(value), name),
+        *identity[1:],
         # No key enters the memory of whoever decides (B8.5).
         manifest=NOTHING if kind == "Secret" else value,
         applied=_applied(metadata),
@@ -167,14 +164,16 @@ def launcher_job(value: Manifest) -> LauncherJob:
     spec = mapping(value.get("spec"))
     template = mapping(mapping(spec.get("template")).get("metadata"))
     return LauncherJob(
-        name=text(metadata, "name"),
-        uid=text(metadata, "uid"),
-        resource_version=text(metadata, "resourceVersion"),
-        owner=owner(metadata),
-        labels=strings(metadata.get("labels")),
-        terminating=is_going(metadata),
+        *_identity(metadata),
         suspend=spec.get("suspend") is True,
-        conditions=_job_conditions(status.get("conditions")),
+        conditions={
+            type_: JobCondition(
+                text(said, "reason"),
+                text(said, "message"),
+                time_of(said.get("lastTransitionTime")),
+            )
+            for type_, said in _true_conditions(status).items()
+        },
         succeeded=count(status.get("succeeded")),
         failed=count(status.get("failed")),
         completion_time=time_of(status.get("completionTime")),
@@ -182,36 +181,17 @@ def launcher_job(value: Manifest) -> LauncherJob:
     )
 
 
-def _job_conditions(values: object) -> dict[str, JobCondition]:
-    result: dict[str, JobCondition] = {}
-    for entry in map(strings, sequence(values)):
-        if entry.get("status") == "True":
-            result[text(entry, "type")] = JobCondition(
-                text(entry, "reason"),
-                text(entry, "message"),
-                time_of(entry.get("lastTransitionTime")),
-            )
-    return result
-
-
 def pod(value: Manifest) -> Pod:
     """Read a pod; how its containers ended only where the pod Failed."""
     metadata, status = mapping(value.get("metadata")), mapping(value.get("status"))
-    spec = mapping(value.get("spec"))
-    annotations = strings(metadata.get("annotations"))
-    labels = strings(metadata.get("labels"))
-    true = _true_conditions(status.get("conditions"))
+    spec, annotations = mapping(value.get("spec")), metadata.get("annotations")
+    true = _true_conditions(status)
     phase = text(status, "phase") or "Pending"
     number = text(annotations, names.FAILURE_NUMBER)
     return Pod(
-        name=text(metadata, "name"),
-        uid=text(metadata, "uid"),
-        resource_version=text(metadata, "resourceVersion"),
-        owner=owner(metadata),
-        labels=labels,
+        *_identity(metadata),
         phase=phase,
         ready="Ready" in true,
-        terminating=is_going(metadata),
         disrupted="DisruptionTarget" in true,
         reason=text(status, "reason"),
         message=text(status, "message"),
@@ -223,51 +203,44 @@ def pod(value: Manifest) -> Pod:
         if number.isdecimal() and len(number) < names.DIGITS
         else None,
         template_hash=text(annotations, names.TEMPLATE_HASH),
-        scheduler=_scheduler(spec, labels, annotations),
+        scheduler=_scheduler(spec, metadata),
     )
 
 
-def _true_conditions(values: object) -> frozenset[str]:
-    entries = map(strings, sequence(values))
-    return frozenset(e.get("type", "") for e in entries if e.get("status") == "True")
+def _true_conditions(status: Manifest) -> dict[str, dict[str, str]]:
+    """Return the conditions that are True, by type."""
+    entries = map(strings, sequence(status.get("conditions")))
+    return {e.get("type", ""): e for e in entries if e.get("status") == "True"}
 
 
-def _scheduler(
-    spec: Manifest, labels: Mapping[str, str], annotations: Mapping[str, str]
-) -> str:
-    job = labels.get(names.JOB_NAME_LABEL)
-    if job is None:
+def _scheduler(spec: Manifest, metadata: Manifest) -> str:
+    labels, annotations = metadata.get("labels"), metadata.get("annotations")
+    job = text(labels, names.JOB_NAME_LABEL)
+    if not job:
         return ""
     if text(spec.get("schedulingGroup"), "podGroupName") == job:
         return KUBERNETES
-    if annotations.get(names.VOLCANO_GROUP) == job:
+    if text(annotations, names.VOLCANO_GROUP) == job:
         return VOLCANO
-    if labels.get(names.SCHEDULER_PLUGINS_GROUP) == job:
+    if text(labels, names.SCHEDULER_PLUGINS_GROUP) == job:
         return text(spec, "schedulerName")
     return ""
 
 
 def _ended(spec: Manifest, status: Manifest) -> tuple[Ended, ...]:
     main = next((c.get("name") for c in mappings(spec.get("containers"))), None)
-    result: list[Ended] = []
-    for key in ("initContainerStatuses", "containerStatuses"):
-        for value in mappings(status.get(key)):
-            state = mapping(value.get("state"))
-            name, is_main = value.get("name"), value.get("name") == main
-            if ended := mapping(state.get("terminated")):
-                is_main = is_main and key == "containerStatuses"
-                result.append(_ending(str(name), ended, main=is_main))
-    return tuple(result)
-
-
-def _ending(name: str, state: Manifest, *, main: bool) -> Ended:
-    return Ended(
-        container=name,
-        main=main,
-        exit_code=integer(state.get("exitCode")),
-        signal=count(state.get("signal")),
-        reason=text(state, "reason"),
-        message=text(state, "message"),
-        started_at=time_of(state.get("startedAt")),
-        finished_at=time_of(state.get("finishedAt")),
+    return tuple(
+        Ended(
+            container=str(value.get("name")),
+            main=key == "containerStatuses" and value.get("name") == main,
+            exit_code=integer(state.get("exitCode")),
+            signal=count(state.get("signal")),
+            reason=text(state, "reason"),
+            message=text(state, "message"),
+            started_at=time_of(state.get("startedAt")),
+            finished_at=time_of(state.get("finishedAt")),
+        )
+        for key in ("initContainerStatuses", "containerStatuses")
+        for value in mappings(status.get(key))
+        if (state := mapping(mapping(value.get("state")).get("terminated")))
     )

@@ -9,7 +9,7 @@ from mpijob import conditions, stage
 from mpijob.case import Case
 from mpijob.failures import explain, newest
 from mpijob.observed import JobCondition, LauncherJob
-from mpijob.replacement import failed_workers, failure_count, fatal
+from mpijob.replacement import failure_count, fatal
 from mpijob.stage import Question
 from mpijob.status import Condition, ConditionType, Reason
 
@@ -78,7 +78,7 @@ def _worker_failed(case: Case) -> Verdict:
 def _workers_failed(case: Case) -> Verdict:
     count, limit = failure_count(case), case.job.backoff_limit
     message = f"{count} workers failed, and backoffLimit is {limit}"
-    pod = newest(p for p in failed_workers(case) if p.failure is not None)
+    pod = newest(p for p in case.roster.failed if p.failure is not None)
     reason = Reason.WORKER_BACKOFF_LIMIT_EXCEEDED
     return _failed(case, reason, message, explain(pod) if pod else "")
 

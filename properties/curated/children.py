@@ -54,8 +54,8 @@ CHILDREN: Final[tuple[Mutant, ...]] = (
         "A condition that is False is taken for one that is there.",
         (14,),
         "mpijob.sightings",
-        '        if entry.get("status") == "True":\n',
-        "        if entry:\n",
+        'if e.get("status") == "True"}',
+        "if e}",
         ("cleanup: a condition that is false says nothing",),
     ),
     Mutant(
@@ -117,16 +117,18 @@ CHILDREN: Final[tuple[Mutant, ...]] = (
         "A worker on its way out is in the list of hosts.",
         (15,),
         "mpijob.family",
-        'if pod.phase == "Running" and not pod.terminating and index < replicas',
-        'if pod.phase == "Running" and index < replicas',
+        "staying = case.roster.staying.items()",
+        "staying = [(i, p) for i, p in case.roster.workers.items()"
+        " if i < case.job.workers]",
         ("reconcile: a terminating pod is not alive",),
     ),
     Mutant(
         "A worker beyond replicas is in the list of hosts.",
         (9,),
         "mpijob.family",
-        'if pod.phase == "Running" and not pod.terminating and index < replicas',
-        'if pod.phase == "Running" and not pod.terminating',
+        "staying = case.roster.staying.items()",
+        "staying = [(i, p) for i, p in case.roster.workers.items()"
+        " if not p.terminating]",
         ("cleanup: no host is told that is not asked for",),
     ),
     Mutant(

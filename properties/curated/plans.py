@@ -42,9 +42,10 @@ PLANS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "A worker that fails because it goes has failed.",
         (15,),
-        "mpijob.replacement",
-        'and pod.phase == "Failed" and not pod.terminating:\n',
-        'and pod.phase == "Failed":\n',
+        "mpijob.roster",
+        'failed=tuple(pod for pod in staying.values() if pod.phase == "Failed"),',
+        "failed=tuple(pod for i, pod in workers.items()"
+        ' if i < job.workers and pod.phase == "Failed"),',
         ("cleanup: what fails on its way out is no failure",),
     ),
     Mutant(

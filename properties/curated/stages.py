@@ -134,8 +134,8 @@ STAGES: Final[tuple[Mutant, ...]] = (
         "A worker that runs counts as Ready.",
         (12,),
         "mpijob.case",
-        "            and pod.ready\n",
-        "",
+        "ready = sum(pod.ready and pod.live for",
+        "ready = sum(pod.live for",
         (
             "plan: the launcher waits for every worker",
             "scene: two workers, the launcher waits",
@@ -145,8 +145,9 @@ STAGES: Final[tuple[Mutant, ...]] = (
         "A worker on its way out counts as Ready.",
         (12, 15),
         "mpijob.case",
-        "            and pod.live\n            and not pod.terminating\n",
-        "            and pod.live\n",
+        "ready = sum(pod.ready and pod.live for pod in self.roster.staying.values())",
+        "ready = sum(pod.ready and pod.live for index, pod in"
+        " self.roster.workers.items() if index < self.job.workers)",
         (
             "plan: the launcher waits for every worker",
             "scene: two workers, the launcher waits, scaled",
@@ -156,17 +157,11 @@ STAGES: Final[tuple[Mutant, ...]] = (
         "Ready workers are counted, whichever they are.",
         (12,),
         "mpijob.case",
-        "        return all(\n"
-        "            (pod := workers.get(index)) is not None\n"
-        "            and pod.ready\n"
-        "            and pod.live\n"
-        "            and not pod.terminating\n"
-        "            for index in range(self.job.workers)\n"
-        "        )\n",
-        "        return self.job.workers <= sum(\n"
-        "            pod.ready and pod.live and not pod.terminating\n"
-        "            for pod in workers.values()\n"
-        "        )\n",
+        "ready = sum(pod.ready and pod.live for pod in self.roster.staying.values())\n"
+        "        return ready == self.job.workers\n",
+        "ready = sum(pod.ready and pod.live and not pod.terminating"
+        " for pod in self.roster.workers.values())\n"
+        "        return ready >= self.job.workers\n",
         (
             "plan: the launcher waits for every worker",
             "scene: two workers, the launcher waits, scaled",
@@ -176,9 +171,9 @@ STAGES: Final[tuple[Mutant, ...]] = (
         "A worker on its way out runs, says the status.",
         (15,),
         "mpijob.case",
-        '            and pod.phase in ("Running", "Succeeded")\n'
-        "            and not pod.terminating\n",
-        '            and pod.phase in ("Running", "Succeeded")\n',
+        "run = sum(pod.phase in _RUN for pod in self.roster.staying.values())",
+        "run = sum(pod.phase in _RUN for index, pod in"
+        " self.roster.workers.items() if index < self.job.workers)",
         ("evidence: running is said of what runs",),
     ),
     Mutant(
@@ -201,8 +196,8 @@ STAGES: Final[tuple[Mutant, ...]] = (
         "A job is taken for new once its status is lost, whatever runs of it.",
         (8,),
         "mpijob.case",
-        "is not None or running is not None or not roster.empty",
-        "is not None or running is not None",
+        "started = bool(job.status.start_time or running or not roster.empty)",
+        "started = bool(job.status.start_time or running)",
         ("evidence: losing the status ends no job",),
     ),
     # --- Lifetimes --------------------------------------------------------------
