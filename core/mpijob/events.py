@@ -5,7 +5,7 @@ Unlike mpi-operator: one a transition, and only after the status that tells of i
 written. A crash in between loses the event, and never the status.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mpijob.actions import Event
@@ -25,13 +25,14 @@ WARNING = "Warning"
 
 def transitions(case: Case, stage: Stage, new: JobStatus) -> tuple[Event, ...]:
     """Return the events that go with writing a new status."""
-    old = case.job.status
-    found = [
-        event
-        for condition in new.conditions
-        if condition != old.condition(condition.type)
-        for event in _of_condition(case, old.condition(condition.type), condition)
-    ]
+    old, found = case.job.status, list[Event]()
+    for condition in new.conditions:
+        was = old.condition(condition.type) or Condition(condition.type, "")
+        if _is_news(was, condition):
+            type_ = WARNING if condition.type in _BAD else NORMAL
+            found.append(Event(type_, _reason(condition), condition.message))
+            if condition.type == ConditionType.CREATED:
+                found.extend(_of_creation(case))
     found.extend(_of_edit(case, stage, new))
     return tuple(found)
 
@@ -45,31 +46,16 @@ def evictions(pods: Iterable[Pod]) -> tuple[Event, ...]:
     return (Event(WARNING, Reason.EVICTED, bounded(message)),)
 
 
-def _of_condition(case: Case, old: Condition | None, new: Condition) -> Iterator[Event]:
-    was, is_ = old.status if old else "", new.status
-    changed = was != is_ or (
-        new.type == ConditionType.BLOCKED
-        and old is not None
-        and old.reason != new.reason
-    )
-    if not changed or (new.type, is_) not in _TOLD:
-        return
-    if (new.type, is_) == (ConditionType.SUSPENDED, "False") and was != "True":
-        return
-    yield Event(_TOLD[new.type, is_], _reason(new), new.message)
-    if new.type == ConditionType.CREATED:
-        yield from _of_creation(case)
+_BAD: Final = frozenset((ConditionType.FAILED, ConditionType.BLOCKED))
 
 
-_TOLD: Final[Mapping[tuple[str, str], str]] = {
-    (ConditionType.CREATED, "True"): NORMAL,
-    (ConditionType.RUNNING, "True"): NORMAL,
-    (ConditionType.SUSPENDED, "True"): NORMAL,
-    (ConditionType.SUSPENDED, "False"): NORMAL,
-    (ConditionType.SUCCEEDED, "True"): NORMAL,
-    (ConditionType.FAILED, "True"): WARNING,
-    (ConditionType.BLOCKED, "True"): WARNING,
-}
+def _is_news(was: Condition, new: Condition) -> bool:
+    """Tell whether a condition became True, blocks for another reason, or a resume."""
+    if new.status == "True":
+        blocks_anew = new.type == ConditionType.BLOCKED and was.reason != new.reason
+        return was.status != "True" or blocks_anew
+    resume = (ConditionType.SUSPENDED, "True", "False")
+    return (new.type, was.status, new.status) == resume
 
 
 def _reason(condition: Condition) -> str:
@@ -93,18 +79,10 @@ def _of_edit(case: Case, stage: Stage, new: JobStatus) -> Iterator[Event]:
     """Tell once a generation that pods keep what they were made from (B5.9)."""
     old = case.job.status
     before, after = old.observed_generation, new.observed_generation
-    toggled = old.is_true(ConditionType.SUSPENDED) != new.is_true(
-        ConditionType.SUSPENDED
-    )
-    if (
-        stage not in ACTIVE
-        or before is None
-        or after is None
-        or after <= before
-        or toggled
-    ):
-        return
-    if roles := outdated(case):
+    edited = before is not None and after is not None and after > before
+    type_ = ConditionType.SUSPENDED
+    toggled = old.is_true(type_) != new.is_true(type_)
+    if edited and not toggled and stage in ACTIVE and (roles := outdated(case)):
         message = (
             f"the change of {' and '.join(roles)} is for pods made from now on;"
             " suspend and resume the job for all"

@@ -58,8 +58,8 @@ def newest(pods: Iterable[Pod]) -> Pod | None:
     return max(failed, key=lambda p: (p.created or _LONG_AGO, p.name), default=None)
 
 
-def explain(pod: Pod) -> str:
-    """Say which pod Failed, where, and how its containers ended.
+def explain(pod: Pod | None) -> str:
+    """Say which pod Failed, where, and how its containers ended; nothing of none.
 
     >>> explain(Pod("pi-worker-1", node="n7", reason="Evicted", message="no memory"))
     'pod pi-worker-1 on node n7 failed: Evicted: no memory'
@@ -67,6 +67,8 @@ def explain(pod: Pod) -> str:
     >>> explain(Pod("pi-worker-1", ended=(killed,)))
     'pod pi-worker-1 failed: container mpi was OOMKilled (exit code 137, SIGKILL)'
     """
+    if pod is None:
+        return ""
     where = f" on node {pod.node}" if pod.node else ""
     parts = [_ending(ended) for ended in pod.ended if ended.exit_code != 0]
     if pod.reason or pod.message:
@@ -78,10 +80,9 @@ def _ending(ended: Ended) -> str:
     code = "no exit code" if ended.exit_code is None else f"exit code {ended.exit_code}"
     number = ended.signal or max((ended.exit_code or 0) - SIGNAL_BASE, 0)
     signal = f", {_SIGNALS.get(number, f'signal {number}')}" if number else ""
-    if ended.reason and ended.reason not in ("Error", "Completed"):
-        text = f"container {ended.container} was {ended.reason} ({code}{signal})"
-        if not ended.reason.endswith("ed"):
-            text = f"container {ended.container}: {ended.reason} ({code}{signal})"
-    else:
+    if ended.reason in ("", "Error", "Completed"):
         text = f"container {ended.container} ended with {code}{signal}"
+    else:
+        was = " was" if ended.reason.endswith("ed") else ":"
+        text = f"container {ended.container}{was} {ended.reason} ({code}{signal})"
     return f"{text}: {ended.message}" if ended.message else text

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The status, from the stage and what was seen (B4)."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from attrs import evolve
@@ -11,7 +12,7 @@ from mpijob.conditions import false, true, with_condition
 from mpijob.counts import launcher_counts, worker_counts
 from mpijob.stage import Stage, Standing
 from mpijob.status import Condition, ConditionType, JobStatus, Reason
-from mpijob.verdict import Verdict, verdict_of, whole_name
+from mpijob.verdict import verdict_of, whole_name
 
 # The stages in which the job is at work, or means to be.
 ACTIVE = frozenset((Stage.HELD, Stage.WAITING, Stage.STARTING, Stage.RUNNING))
@@ -23,24 +24,35 @@ def report(case: Case, standing: Standing, blocks: tuple[Block, ...]) -> JobStat
     """Return the status to be written; the very same where there is no news."""
     stage = standing.stage
     status = _with_start(case, stage)
-    said = true(
-        ConditionType.CREATED, Reason.CREATED, f"MPIJob {whole_name(case)} is created."
-    )
-    status = with_condition(status, said, case.now)
-    if stage in SUSPENSION:
-        status = _suspended(case, status)
-    elif stage in ACTIVE:
-        status = _active(case, status)
-    else:
+    for said in _said(case, stage, blocks):
+        status = with_condition(status, said, case.now)
+    if stage not in ACTIVE | SUSPENSION:
         status = _ended(case, status, verdict_of(case, standing.question))
-    status = _blocked(status, blocks, case.now)
     if case.world.settings.observed_generation:
-        status = evolve(status, observed_generation=_generation(case))
+        generation = max(case.job.generation, status.observed_generation or 0)
+        status = evolve(status, observed_generation=generation)
     return status
 
 
-def _generation(case: Case) -> int:
-    return max(case.job.generation, case.job.status.observed_generation or 0)
+def _said(case: Case, stage: Stage, blocks: tuple[Block, ...]) -> Iterator[Condition]:
+    """Yield what the conditions shall say, but for what the end of the job brings."""
+    old, name = case.job.status, whole_name(case)
+    yield true(ConditionType.CREATED, Reason.CREATED, f"MPIJob {name} is created.")
+    if stage in SUSPENSION:
+        yield true(ConditionType.SUSPENDED, Reason.SUSPENDED, "MPIJob suspended")
+        if case.had_started:
+            message = f"MPIJob {name} is suspended."
+            yield false(ConditionType.RUNNING, Reason.SUSPENDED, message)
+    elif stage in ACTIVE:
+        if old.is_true(ConditionType.SUSPENDED):
+            yield false(ConditionType.SUSPENDED, Reason.RESUMED, "MPIJob resumed")
+        yield from _running(case, old.condition(ConditionType.RUNNING))
+    if blocks:
+        message = "; ".join(block.message for block in blocks)
+        yield true(ConditionType.BLOCKED, blocks[0].reason, message)
+    elif old.is_true(ConditionType.BLOCKED):
+        message = "Nothing is in the way."
+        yield false(ConditionType.BLOCKED, Reason.UNBLOCKED, message)
 
 
 def _with_start(case: Case, stage: Stage) -> JobStatus:
@@ -61,76 +73,43 @@ def _with_start(case: Case, stage: Stage) -> JobStatus:
     )
 
 
-def _suspended(case: Case, status: JobStatus) -> JobStatus:
-    said = true(ConditionType.SUSPENDED, Reason.SUSPENDED, "MPIJob suspended")
-    status = with_condition(status, said, case.now)
-    if not case.had_started:
-        return status
-    message = f"MPIJob {whole_name(case)} is suspended."
-    said = false(ConditionType.RUNNING, Reason.SUSPENDED, message)
-    return with_condition(status, said, case.now)
-
-
-def _active(case: Case, status: JobStatus) -> JobStatus:
-    if status.is_true(ConditionType.SUSPENDED):
-        said = false(ConditionType.SUSPENDED, Reason.RESUMED, "MPIJob resumed")
-        status = with_condition(status, said, case.now)
-    running = _running(case, status.condition(ConditionType.RUNNING))
-    return status if running is None else with_condition(status, running, case.now)
-
-
-def _running(case: Case, old: Condition | None) -> Condition | None:
-    """Return what Running shall say; None to leave it, also where it never was."""
-    missing = [
-        what
-        for what, there in (
-            ("the launcher", case.launcher_running),
-            ("every worker", case.workers_running),
-        )
-        if not there
-    ]
+def _running(case: Case, old: Condition | None) -> Iterator[Condition]:
+    """Yield what Running shall say; nothing to leave it, also where it never was."""
+    runs = {"the launcher": case.launcher_running, "every worker": case.workers_running}
+    missing = [what for what, there in runs.items() if not there]
     if not missing:
         message = f"MPIJob {whole_name(case)} is running."
-        return true(ConditionType.RUNNING, Reason.RUNNING, message)
+        yield true(ConditionType.RUNNING, Reason.RUNNING, message)
     # Unlike mpi-operator: Running is taken back when a pod is lost, and Kueue, which
     # reads it as "pods ready", can evict a job that does not recover (B4.2).
-    if old is None or (old.status == "False" and old.reason != Reason.NOT_RUNNING):
-        return None
-    message = f"MPIJob {whole_name(case)} waits for {' and '.join(missing)} to run."
-    return false(ConditionType.RUNNING, Reason.NOT_RUNNING, message)
+    elif old and (old.status != "False" or old.reason == Reason.NOT_RUNNING):
+        message = f"MPIJob {whole_name(case)} waits for {' and '.join(missing)} to run."
+        yield false(ConditionType.RUNNING, Reason.NOT_RUNNING, message)
 
 
-def _ended(case: Case, status: JobStatus, verdict: Verdict | None) -> JobStatus:
+def _ended(case: Case, status: JobStatus, verdict: Condition | None) -> JobStatus:
+    end = _completion(case, verdict)
+    status = evolve(status, completion_time=end)
     if verdict is not None:
-        status = with_condition(status, verdict.condition, case.now)
-        status = evolve(status, completion_time=verdict.at)
-    elif status.completion_time is None:
-        status = evolve(status, completion_time=_when_it_ended(case))
+        status = with_condition(status, verdict, case.now)
     running = status.condition(ConditionType.RUNNING)
     is_false = running is not None and running.status == "False"
     if not case.had_started or is_false:
         return status
     message = f"MPIJob {whole_name(case)} is finished."
     said = false(ConditionType.RUNNING, Reason.NOT_RUNNING, message)
-    return with_condition(status, said, status.completion_time or case.now)
+    return with_condition(status, said, end)
 
 
-def _when_it_ended(case: Case) -> datetime:
-    """Return when a verdict without a completionTime was written.
+def _completion(case: Case, verdict: Condition | None) -> datetime:
+    """Return the completionTime: the launcher Job's on success, else now (B4.6).
 
-    mpi-operator leaves it out where a worker was evicted.
+    mpi-operator writes a verdict without one where a worker was evicted.
     """
-    status = case.job.status
-    condition = status.condition(status.verdict) if status.verdict else None
-    return (condition and condition.last_transition_time) or case.now
-
-
-def _blocked(status: JobStatus, blocks: tuple[Block, ...], now: datetime) -> JobStatus:
-    if blocks:
-        message = "; ".join(block.message for block in blocks)
-        said = true(ConditionType.BLOCKED, blocks[0].reason, message)
-        return with_condition(status, said, now)
-    if not status.is_true(ConditionType.BLOCKED):
-        return status
-    said = false(ConditionType.BLOCKED, Reason.UNBLOCKED, "Nothing is in the way.")
-    return with_condition(status, said, now)
+    old, launcher = case.job.status, case.roster.launcher
+    if verdict is None:
+        told = old.condition(old.verdict) if old.verdict else None
+        return old.completion_time or (told and told.last_transition_time) or case.now
+    succeeded = verdict.type == ConditionType.SUCCEEDED
+    at = (succeeded and launcher and launcher.completion_time) or case.now
+    return max(at, old.start_time or at)

@@ -60,15 +60,19 @@ STATUSES: Final[tuple[Mutant, ...]] = (
         "A job that has ended runs, says a late look.",
         (14,),
         "mpijob.report",
-        "    elif stage in ACTIVE:\n",
-        "    elif stage in ACTIVE or (status.verdict and case.workers_running):\n",
+        "    if not case.had_started or is_false:\n        return status\n",
+        "    if not case.had_started or (is_false and not case.workers_running):\n"
+        "        return status\n"
+        "    if verdict is None and case.workers_running:\n"
+        "        running = true(ConditionType.RUNNING, Reason.RUNNING, 'It runs.')\n"
+        "        return with_condition(status, running, case.now)\n",
         ("scene: one worker, nothing amiss",),
     ),
     Mutant(
         "A verdict has no completionTime.",
         (14,),
         "mpijob.report",
-        "        status = evolve(status, completion_time=verdict.at)\n",
+        "    status = evolve(status, completion_time=end)\n",
         "",
         (
             "conditions: the end is written whole",
@@ -79,8 +83,8 @@ STATUSES: Final[tuple[Mutant, ...]] = (
         "observedGeneration falls when an old view is reported.",
         (2, 14),
         "mpijob.report",
-        "return max(case.job.generation, case.job.status.observed_generation or 0)",
-        "return case.job.generation",
+        "generation = max(case.job.generation, status.observed_generation or 0)",
+        "generation = case.job.generation",
         ("conditions: created never leaves",),
     ),
     Mutant(
@@ -110,9 +114,9 @@ STATUSES: Final[tuple[Mutant, ...]] = (
     Mutant(
         "A job is completed before it was started, where clocks differ.",
         (14,),
-        "mpijob.verdict",
-        "return Verdict(said, max(at or case.now, start or at or case.now))",
-        "return Verdict(said, at or case.now)",
+        "mpijob.report",
+        "return max(at, old.start_time or at)",
+        "return at",
         ("evidence: no end comes before its start",),
     ),
     Mutant(
