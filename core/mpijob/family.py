@@ -123,17 +123,14 @@ def _launcher(case: Case) -> Iterator[Desired]:
 
 def unwanted(case: Case, stage: Stage) -> tuple[Delete, ...]:
     """Return what should go and is not going yet, in the order of the children."""
-    result: list[Delete] = []
-    for child in Child:
-        fate = fate_of(child, stage)
-        if fate is Fate.GONE:
-            result.extend(_all(case, child, _WHY.get(stage, "the job has ended")))
-    if fate_of(Child.WORKER, stage) is Fate.WANT:
-        result.extend(_surplus(case))
-    elif fate_of(Child.WORKER, stage) is Fate.TIDY:
-        result.extend(_tidied(case))
-    return tuple(result)
+    found = (*_gone(case, stage), *_surplus(case, stage), *_untidy(case, stage))
+    return tuple(
+        _deletion(case, each, why) for each, why in found if not each.terminating
+    )
 
+
+Unwanted = Iterator[tuple[Pod | LauncherJob | Thing, str]]
+"""What should go, and why."""
 
 _WHY: Final = {
     Stage.CLEARING: "the job is suspended",
@@ -141,45 +138,44 @@ _WHY: Final = {
 }
 
 
-def _all(case: Case, child: Child, why: str) -> Iterator[Delete]:
-    for each in case.roster.of(child):
-        if not each.terminating:
-            yield _deletion(case, each, why)
+def _gone(case: Case, stage: Stage) -> Unwanted:
+    for child in Child:
+        if fate_of(child, stage) is Fate.GONE:
+            for each in case.roster.of(child):
+                yield each, _WHY.get(stage, "the job has ended")
 
 
-def _surplus(case: Case) -> Iterator[Delete]:
+def _surplus(case: Case, stage: Stage) -> Unwanted:
     """Yield what is not asked for any more, and the workers to be replaced."""
+    if fate_of(Child.WORKER, stage) is not Fate.WANT:
+        return
     for group in case.roster.groups:
-        other = group.ref.api_version != case.group_api
-        if other and not group.terminating:
-            yield _deletion(case, group, "it is of another gang scheduler")
+        if group.ref.api_version != case.group_api:
+            yield group, "it is of another gang scheduler"
     for index, pod in case.roster.workers.items():
-        if index >= case.job.workers and not pod.terminating:
-            yield _deletion(case, pod, f"replicas is {case.job.workers}")
+        if index >= case.job.workers:
+            yield pod, f"replicas is {case.job.workers}"
     for pod in replaceable(case)[0]:
-        yield _deletion(case, pod, "it failed and is replaced")
+        yield pod, "it failed and is replaced"
 
 
-def _tidied(case: Case) -> Iterator[Delete]:
+def _untidy(case: Case, stage: Stage) -> Unwanted:
     """Yield what cleanPodPolicy takes, and a launcher Job that we ended (B5.3).
 
     Unlike mpi-operator: All takes the launcher Job too, and what goes is told by its
     owner, not by counting names up to `replicas` (B5.5, B5.7).
     """
-    policy, roster = case.job.run_policy.clean_pod_policy, case.roster
-    for pod in (*roster.workers.values(), *roster.strays):
-        takes = policy is CleanPodPolicy.ALL or (
-            policy is CleanPodPolicy.RUNNING and pod.live
-        )
-        if takes and not pod.terminating:
-            yield _deletion(case, pod, f"cleanPodPolicy is {policy}")
-    job = roster.launcher
-    if job is None or job.terminating:
+    if fate_of(Child.WORKER, stage) is not Fate.TIDY:
         return
-    if policy is CleanPodPolicy.ALL:
-        yield _deletion(case, job, f"cleanPodPolicy is {policy}")
-    elif not job.ending:
-        yield _deletion(case, job, "the job has ended before it did")
+    policy, roster = case.job.run_policy.clean_pod_policy, case.roster
+    everything = policy is CleanPodPolicy.ALL
+    for pod in (*roster.workers.values(), *roster.strays):
+        if everything or (policy is CleanPodPolicy.RUNNING and pod.live):
+            yield pod, f"cleanPodPolicy is {policy}"
+    if roster.launcher and everything:
+        yield roster.launcher, f"cleanPodPolicy is {policy}"
+    elif roster.launcher and not roster.launcher.ending:
+        yield roster.launcher, "the job has ended before it did"
 
 
 def _deletion(case: Case, each: Pod | LauncherJob | Thing, why: str) -> Delete:
@@ -202,8 +198,7 @@ def touches(case: Case, stage: Stage) -> tuple[Touch, ...]:
     labels = tuple(_labels(case, stage))
     if any(touch.ref.kind == "Job" for touch in labels):
         return labels  # They move the resourceVersion that guards a suspension.
-    suspend = _suspend(case, stage)
-    return (*labels, suspend) if suspend else labels
+    return (*labels, *_suspend(case, stage))
 
 
 def _labels(case: Case, stage: Stage) -> Iterator[Touch]:
@@ -211,12 +206,8 @@ def _labels(case: Case, stage: Stage) -> Iterator[Touch]:
     if case.problems:
         return
     labels, selector = names.child_labels(case.job), names.selector(case.job)
-    wanted = (
-        (Child.SECRET, labels),
-        (Child.LAUNCHER, labels),
-        (Child.WORKER, selector),
-    )
-    for child, ours in wanted:
+    wanted = {Child.SECRET: labels, Child.LAUNCHER: labels, Child.WORKER: selector}
+    for child, ours in wanted.items():
         if fate_of(child, stage) not in (Fate.WANT, Fate.STOP):
             continue
         fields = {"metadata": {"labels": ours}}
@@ -242,37 +233,25 @@ def resume_at(case: Case) -> datetime | None:
     return later(told.since, RESUME_AFTER_S) or case.world.now
 
 
-def _suspend(case: Case, stage: Stage) -> Touch | None:
+def _suspend(case: Case, stage: Stage) -> Iterator[Touch]:
+    """Yield what stops the launcher Job, or lets it go on."""
     job, fate = case.roster.launcher, fate_of(Child.LAUNCHER, stage)
     if job is None:
-        return None
-    if fate is Fate.STOP and not job.suspend:
-        return _suspension(case, job, suspend=True)
-    if fate is Fate.WANT and is_over(resume_at(case), case.world.now):
-        return _suspension(case, job, suspend=False)
-    return None
+        return
+    stop = fate is Fate.STOP and not job.suspend
+    if stop or (fate is Fate.WANT and is_over(resume_at(case), case.world.now)):
+        fields, version = {"spec": {"suspend": stop}}, job.resource_version
+        yield Touch(Manager.SUSPEND, _ref(case, job), job.uid, version, fields)
 
 
-def _suspension(case: Case, job: LauncherJob, *, suspend: bool) -> Touch:
-    fields = {"spec": {"suspend": suspend}}
-    version = job.resource_version
-    return Touch(Manager.SUSPEND, _ref(case, job), job.uid, version, fields)
-
-
-def numbering(case: Case, stage: Stage) -> tuple[Touch, ...]:
-    """Return the numbers to write on failed workers, one after the other (B4.9).
+def numbering(case: Case, stage: Stage) -> Iterator[Touch]:
+    """Yield the numbers to write on failed workers, one after the other (B4.9).
 
     A number written out of turn would leave a gap, and the gap would be counted.
     """
     if fate_of(Child.WORKER, stage) is not Fate.WANT:
-        return ()
-    return tuple(
-        Touch(
-            Manager.FAILURE,
-            _ref(case, pod),
-            pod.uid,
-            pod.resource_version,
-            {"metadata": {"annotations": {names.FAILURE_NUMBER: str(number)}}},
-        )
-        for pod, number in numbers(case)
-    )
+        return
+    for pod, number in numbers(case):
+        fields = {"metadata": {"annotations": {names.FAILURE_NUMBER: str(number)}}}
+        ref, version = _ref(case, pod), pod.resource_version
+        yield Touch(Manager.FAILURE, ref, pod.uid, version, fields)

@@ -93,7 +93,7 @@ def reconcile(job: MPIJob, observed: Observed, world: World) -> Reconciliation:
         desired=family.desired(case, stage),
         unwanted=family.unwanted(case, stage),
         touches=family.touches(case, stage),
-        numbering=family.numbering(case, stage),
+        numbering=tuple(family.numbering(case, stage)),
         events=transitions(case, stage, status),
         evictions=evictions(replaceable(case)[0]) if replaces else (),
         requeue_after=_requeue_after(case, stage, status, blocks),

@@ -8,6 +8,7 @@ Unlike mpi-operator: a worker that Failed is replaced, and an eviction is not th
 the job; more failures than backoffLimit are (B5.3).
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from mpijob.case import Case
@@ -27,20 +28,18 @@ def failure_count(case: Case) -> int:
     return max(recorded, case.roster.numbered)
 
 
-def numbers(case: Case) -> tuple[tuple[Pod, int], ...]:
-    """Return the workers that Failed and have no number yet, each with the next.
+def numbers(case: Case) -> Iterator[tuple[Pod, int]]:
+    """Yield the workers that Failed and have no number yet, each with the next.
 
     Not more than it takes to exceed the backoffLimit: the job ends there.
     """
     count = failure_count(case)
-    result: list[tuple[Pod, int]] = []
     for pod in case.roster.failed:
         if count > case.job.backoff_limit:
-            break
+            return
         if _uncounted(pod):
             count += 1
-            result.append((pod, count))
-    return tuple(result)
+            yield pod, count
 
 
 def fatal(case: Case) -> Pod | None:
