@@ -41,16 +41,15 @@ def problems_of(job: MPIJob, scheduler: str, *, started: bool) -> tuple[Problem,
         started: Whether the job has started; then a minAvailable that no longer fits
             the number of workers is capped, with a warning.
     """
-    checks = (
-        job.malformed,
-        _name(job),
-        _settings(job),
-        _run_policy(job),
-        _scheduling(job, check_total=scheduler != NO_GANG and not started),
-        _launcher(job),
-        _worker(job),
+    return (
+        *job.malformed,
+        *_name(job),
+        *_settings(job),
+        *_run_policy(job),
+        *_scheduling(job, check_total=scheduler != NO_GANG and not started),
+        *_launcher(job),
+        *_worker(job),
     )
-    return tuple(problem for check in checks for problem in check)
 
 
 def replica_path(role: Role) -> str:
@@ -79,8 +78,7 @@ def _name(job: MPIJob) -> Iterator[Problem]:
 
 
 def _settings(job: MPIJob) -> Iterator[Problem]:
-    if job.slots_per_worker < 0:
-        yield _negative("spec.slotsPerWorker", job.slots_per_worker)
+    yield from _at_least(0, "spec.slotsPerWorker", job.slots_per_worker)
     path = job.ssh_auth_mount_path
     field = "spec.sshAuthMountPath"
     if not path.startswith("/") or not path.strip("/"):
@@ -89,38 +87,33 @@ def _settings(job: MPIJob) -> Iterator[Problem]:
         yield Problem(field, f"is {path}, and the hostfile is mounted there")
 
 
-def _negative(path: str, value: int) -> Problem:
-    return Problem(path, f"is {value}, and must be 0 or more")
+def _at_least(
+    least: int, path: str, value: int | None, hint: str = ""
+) -> Iterator[Problem]:
+    if value is not None and value < least:
+        yield Problem(path, f"is {value}, and must be {least} or more", hint)
 
 
 def _run_policy(job: MPIJob) -> Iterator[Problem]:
-    policy = job.run_policy
-    for field, value in (
-        ("ttlSecondsAfterFinished", policy.ttl_seconds_after_finished),
-        ("activeDeadlineSeconds", policy.active_deadline_seconds),
-        ("backoffLimit", policy.backoff_limit),
-    ):
-        if value is not None and value < 0:
-            yield _negative(f"spec.runPolicy.{field}", value)
+    path, policy = "spec.runPolicy", job.run_policy
+    ttl, deadline = policy.ttl_seconds_after_finished, policy.active_deadline_seconds
+    yield from _at_least(0, f"{path}.ttlSecondsAfterFinished", ttl)
+    yield from _at_least(0, f"{path}.activeDeadlineSeconds", deadline)
+    yield from _at_least(0, f"{path}.backoffLimit", policy.backoff_limit)
     if policy.managed_by is not None and policy.managed_by not in _MANAGERS:
         yield Problem(
-            "spec.runPolicy.managedBy",
+            f"{path}.managedBy",
             f"is {policy.managed_by!r:.80}, and must be {' or '.join(_MANAGERS)}",
         )
 
 
 def _scheduling(job: MPIJob, *, check_total: bool) -> Iterator[Problem]:
-    path = "spec.runPolicy.schedulingPolicy"
-    policy = job.run_policy.scheduling_policy
+    path, policy = "spec.runPolicy.schedulingPolicy", job.run_policy.scheduling_policy
     timeout, least = policy.schedule_timeout_seconds, policy.min_available
-    if timeout is not None and timeout < 0:
-        yield _negative(f"{path}.scheduleTimeoutSeconds", timeout)
-    if least is None:
-        return
+    yield from _at_least(0, f"{path}.scheduleTimeoutSeconds", timeout)
+    yield from _at_least(1, f"{path}.minAvailable", least)
     total = job.workers + 1
-    if least < 1:
-        yield Problem(f"{path}.minAvailable", f"is {least}, and must be 1 or more")
-    elif check_total and least > total:
+    if check_total and least is not None and least > total:
         yield Problem(
             f"{path}.minAvailable",
             f"is {least}, and the job has {total} pods: it would wait for ever",
@@ -157,13 +150,9 @@ def _worker(job: MPIJob) -> Iterator[Problem]:
     path, replica = replica_path(Role.WORKER), job.worker
     if replica is None:
         return
-    if replica.replicas < 1:
-        yield Problem(
-            f"{path}.replicas",
-            f"is {replica.replicas}, and must be 1 or more",
-            "leave Worker out where the launcher does all the work",
-        )
-    elif (size := _config_size(job)) > _CONFIG_MAP_BYTES:
+    hint = "leave Worker out where the launcher does all the work"
+    yield from _at_least(1, f"{path}.replicas", replica.replicas, hint)
+    if (size := _config_size(job)) > _CONFIG_MAP_BYTES:
         yield Problem(
             f"{path}.replicas",
             f"is {replica.replicas}: the hosts would fill {size} bytes, and a"

@@ -9,7 +9,7 @@ trip; unknown fields of the spec are the schema's business (B1.4).
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from mpijob.job import (
     CleanPodPolicy,
@@ -62,30 +62,25 @@ def text_of_time(time: datetime) -> str:
     return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-class _Fields:
+class _Fields(NamedTuple):
     """An object of the spec, its path, and the problems met so far."""
 
-    def __init__(self, value: Manifest, path: str, problems: list[Problem]) -> None:
-        self.value = value
-        self.path = path
-        self.problems = problems
+    value: Manifest
+    path: str
+    problems: list[Problem]
+
+    def problem(self, key: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(self._path(key), message, hint))
 
     def _read(self, key: str, type_: type, what: str) -> Any:  # noqa: ANN401 - JSON.
         value = self.value.get(key)
-        is_flag = value is True or value is False
+        is_flag = isinstance(value, bool)
         if value is None or (isinstance(value, type_) and is_flag == (type_ is bool)):
             return value
-        self._refuse(key, value, what)
+        found = (name for each, name in _TYPE_NAMES.items() if isinstance(value, each))
+        said = next(found, "something else")
+        self.problem(key, f"is {said}, and must be {what}")
         return None
-
-    def _refuse(self, key: str, value: object, what: str) -> None:
-        names = (
-            name for type_, name in _TYPE_NAMES.items() if isinstance(value, type_)
-        )
-        found = next(names, "something else")
-        self.problems.append(
-            Problem(self._path(key), f"is {found}, and must be {what}")
-        )
 
     def integer(self, key: str) -> int | None:
         number: int | None = self._read(key, int, "an integer")
@@ -112,7 +107,7 @@ class _Fields:
             message = f"is {value!r:.80}, and must be one of {expected}"
             near = next((c for c in choices if c.lower() == value.lower()), None)
             hint = f"write {near}: upper and lower case count" if near else ""
-            self.problems.append(Problem(self._path(key), message, hint))
+            self.problem(key, message, hint)
             return default
 
     def inner(self, key: str) -> "_Fields":
@@ -130,10 +125,10 @@ def decode(manifest: Manifest) -> MPIJob:
     spec = _Fields(manifest, "", problems).inner("spec")
     replicas = spec.inner("mpiReplicaSpecs")
     if "mpiReplicaSpecs" not in spec.value:
-        problems.append(Problem(replicas.path, "is missing, and must name a Launcher"))
+        spec.problem("mpiReplicaSpecs", "is missing, and must name a Launcher")
     roles = {role: _replica(replicas, role) for role in Role}
-    unknown = [key for key in replicas.value if key not in _ROLE_NAMES]
-    problems.extend(_unknown_role(replicas.path, str(key)) for key in unknown)
+    for key in replicas.value:
+        _check_role(replicas, str(key))
     return MPIJob(
         name=text(metadata, "name"),
         namespace=text(metadata, "namespace") or "default",
@@ -159,15 +154,11 @@ def decode(manifest: Manifest) -> MPIJob:
     )
 
 
-_ROLE_NAMES: Final = frozenset(role.value for role in Role)
-
-
-def _unknown_role(path: str, key: str) -> Problem:
-    near = next((role for role in Role if role[0].lower() == key[:1].lower()), None)
-    hint = f"write {near}" if near else ""
-    return Problem(
-        f"{path}.{key:.80}", "is no replica type; there are Launcher and Worker", hint
-    )
+def _check_role(replicas: _Fields, key: str) -> None:
+    if key not in tuple(Role):
+        near = next((role for role in Role if role[0].lower() == key[:1].lower()), None)
+        message = "is no replica type; there are Launcher and Worker"
+        replicas.problem(f"{key:.80}", message, f"write {near}" if near else "")
 
 
 def _or(value: int | None, default: int) -> int:
