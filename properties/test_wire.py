@@ -113,7 +113,7 @@ def test_templates_are_passed_on_untouched(question: Question) -> None:
     """A pod template is the very object that was given, whatever is in it."""
     job, spec = question.job, mapping(question.manifest.get("spec"))
     for role in Role:
-        replica = job.replica(role)
+        replica = job.replicas.get(role)
         given = mapping(mapping(spec.get("mpiReplicaSpecs")).get(role))
         template: Any = given.get("template")
         if replica is not None and template and isinstance(template, dict):

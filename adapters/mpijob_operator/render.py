@@ -160,7 +160,7 @@ def _outdated(planned: Planned) -> frozenset[str]:
     roles, seen, job = planned.answer.outdated, planned.asked.observed, planned.job
     names: set[str] = set()
     for role in roles:
-        replica = job.replica(role)
+        replica = job.replicas.get(role)
         current = template_hash(job, replica) if replica else ""
         workers = (p for p in seen.pods if worker_index(job, p.name) is not None)
         there = workers if role is Role.WORKER else filter(None, (seen.launcher,))

@@ -28,10 +28,8 @@ def blocks_of(case: Case, stage: Stage) -> tuple[Block, ...]:
     """Return what stands in the way, the weightiest first; nothing once it ended."""
     if stage in (Stage.SUCCEEDED, Stage.FAILED, Stage.EXPIRED):
         return ()
-    found = (_invalid(case), _foreign(case, stage), _unreadable(case))
-    return tuple(
-        block for blocks in (*found, _refusals(case, stage)) for block in blocks
-    )
+    found = (*_invalid(case), *_foreign(case, stage), *_unreadable(case))
+    return (*found, *_refusals(case, stage))
 
 
 def pods_held(case: Case) -> bool:

@@ -22,11 +22,8 @@ _ACCELERATOR: Final = re.compile(r".+/.*(gpu|gaudi|neuron|tpu|npu|mig-|xpu|dcu).
 
 def warnings_of(case: Case) -> tuple[Problem, ...]:
     """Return the warnings, in the order of the fields."""
-    checks = (_slots(case), _local(case), _clean(case), _gang(case), _ready(case))
-    roles = (
-        _template(case.job, role, r) for role in Role if (r := case.job.replica(role))
-    )
-    return tuple(warning for check in (*checks, *roles) for warning in check)
+    checks = (_slots, _local, _clean, _gang, _ready, _templates)
+    return tuple(warning for check in checks for warning in check(case))
 
 
 def _accelerators(case: Case) -> dict[str, int]:
@@ -70,18 +67,18 @@ def _clean(case: Case) -> Iterator[Problem]:
 
 
 def _gang(case: Case) -> Iterator[Problem]:
-    job, path = case.job, "spec.runPolicy.schedulingPolicy.minAvailable"
-    asked = job.run_policy.scheduling_policy.min_available
-    possible = gang.possible_members(job)
+    job, path = case.job, "spec.runPolicy.schedulingPolicy"
+    policy, possible = job.run_policy.scheduling_policy, gang.possible_members(job)
+    asked = policy.min_available
     if asked is not None and asked > possible:
-        yield Problem(path, f"is {asked}, and {possible} is the most that can be met")
+        message = f"is {asked}, and {possible} is the most that can be met"
+        yield Problem(f"{path}.minAvailable", message)
     if case.scheduler == NO_GANG:
         return
-    policy = job.run_policy.scheduling_policy
-    named = {"spec.runPolicy.schedulingPolicy.priorityClass": policy.priority_class}
-    for role in Role:
+    named = {f"{path}.priorityClass": policy.priority_class}
+    for role, replica in job.replicas.items():
         path = f"{replica_path(role)}.template.spec.priorityClassName"
-        named[path] = gang.priority_class(job, role)
+        named[path] = gang.priority_class(replica)
     for path, name in named.items():
         if name and gang.find_priority_class(name, case.world) is None:
             yield Problem(path, f"is {name}, and there is no such PriorityClass")
@@ -98,6 +95,11 @@ def _ready(case: Case) -> Iterator[Problem]:
             "is missing: a worker counts as Ready before its sshd answers",
             "name the port of sshd `ssh`, and a probe is added",
         )
+
+
+def _templates(case: Case) -> Iterator[Problem]:
+    for role, replica in case.job.replicas.items():
+        yield from _template(case.job, role, replica)
 
 
 def _template(job: MPIJob, role: Role, replica: ReplicaSpec) -> Iterator[Problem]:

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from mpijob.case import Case
-from mpijob.job import Role
+from mpijob.job import ReplicaSpec, Role
 from mpijob.pods import template_hash
 
 
@@ -13,15 +13,13 @@ def outdated(case: Case) -> tuple[Role, ...]:
 
     What carries no hash was made by somebody else, and tells nothing.
     """
-    return tuple(role for role in Role if _differs(case, role))
+    roles = case.job.replicas.items()
+    return tuple(role for role, replica in roles if _differs(case, role, replica))
 
 
-def _differs(case: Case, role: Role) -> bool:
-    replica = case.job.replica(role)
+def _differs(case: Case, role: Role, replica: ReplicaSpec) -> bool:
     made_from = set(_hashes(case, role)) - {""}
-    if replica is None or not made_from:
-        return False
-    return made_from != {template_hash(case.job, replica)}
+    return bool(made_from) and made_from != {template_hash(case.job, replica)}
 
 
 def _hashes(case: Case, role: Role) -> Iterator[str]:

@@ -12,7 +12,6 @@ from mpijob.actions import Event
 from mpijob.case import Case
 from mpijob.edits import outdated
 from mpijob.failures import is_disruption
-from mpijob.job import Role
 from mpijob.messages import bounded, listed
 from mpijob.observed import Pod
 from mpijob.report import ACTIVE
@@ -65,9 +64,8 @@ def _reason(condition: Condition) -> str:
 
 
 def _of_creation(case: Case) -> Iterator[Event]:
-    for role in Role:
-        replica = case.job.replica(role)
-        if replica and replica.pod_spec.get("restartPolicy"):
+    for role, replica in case.job.replicas.items():
+        if replica.pod_spec.get("restartPolicy"):
             message = (
                 f"the restartPolicy in the {role} template is overridden by the"
                 " restartPolicy of the replica spec"

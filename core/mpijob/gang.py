@@ -4,8 +4,8 @@
 from typing import Final
 
 from mpijob import names
-from mpijob.job import MPIJob, Role
-from mpijob.loose import NOTHING, Manifest, mapping, strings
+from mpijob.job import MPIJob, ReplicaSpec, Role
+from mpijob.loose import Manifest, mapping, text
 from mpijob.quantities import total
 from mpijob.resources import Request, pod_request
 from mpijob.roster import Roster
@@ -24,20 +24,18 @@ def scheduler_of(job: MPIJob, roster: Roster, settings: Settings) -> str:
     Pods that exist tell which it was: a group half in one scheduler and half in
     another would wait for ever. Without pods, the annotation and the setting.
     """
-    if not any(_is_marked(job, role) for role in Role):
+    if not any(map(_is_marked, job.replicas.values())):
         for pod in (*roster.workers.values(), *roster.launchers):
             return pod.scheduler or NO_GANG
     return wanted_scheduler(job, settings)
 
 
-def _is_marked(job: MPIJob, role: Role) -> bool:
+def _is_marked(replica: ReplicaSpec) -> bool:
     """Tell whether a template joins a group of the user's: its pods tell nothing."""
-    replica = job.replica(role)
-    metadata = replica.metadata if replica else NOTHING
     return (
-        names.SCHEDULER_PLUGINS_GROUP in mapping(metadata.get("labels"))
-        or names.VOLCANO_GROUP in mapping(metadata.get("annotations"))
-        or "schedulingGroup" in _pod_spec(job, role)
+        names.SCHEDULER_PLUGINS_GROUP in mapping(replica.metadata.get("labels"))
+        or names.VOLCANO_GROUP in mapping(replica.metadata.get("annotations"))
+        or "schedulingGroup" in replica.pod_spec
     )
 
 
@@ -64,31 +62,25 @@ def min_resources(job: MPIJob, world: World) -> Manifest:
         return given
     # Unlike mpi-operator: the pods of the highest priority are counted, whichever
     # their role, and the launcher comes before workers of equal priority (B7.3).
-    roles = sorted(
-        _counts(job).items(), key=lambda entry: -_priority(job, entry[0], world)
-    )
+    roles = sorted(job.replicas.items(), key=lambda each: -_priority(each[1], world))
     left = min_member(job)
     requests: list[Request] = []
-    for role, count in roles:
-        taken = min(count, left)
+    for role, replica in roles:
+        taken = min(_count(job, role), left)
         left -= taken
-        requests.extend([pod_request(_pod_spec(job, role))] * taken)
+        requests.extend([pod_request(replica.pod_spec)] * taken)
     return total(requests)
 
 
-def _counts(job: MPIJob) -> dict[Role, int]:
-    launcher = 0 if job.waits_for_workers and job.workers else 1
-    return {Role.LAUNCHER: launcher, Role.WORKER: job.workers}
+def _count(job: MPIJob, role: Role) -> int:
+    if role is Role.WORKER:
+        return job.workers
+    return 0 if job.waits_for_workers and job.workers else 1
 
 
-def _pod_spec(job: MPIJob, role: Role) -> Manifest:
-    replica = job.replica(role)
-    return replica.pod_spec if replica else NOTHING
-
-
-def priority_class(job: MPIJob, role: Role) -> str:
-    """Return the name of the PriorityClass in a role's template, empty for none."""
-    return strings(_pod_spec(job, role)).get("priorityClassName", "")
+def priority_class(replica: ReplicaSpec) -> str:
+    """Return the name of the PriorityClass in a template, empty for none."""
+    return text(replica.pod_spec, "priorityClassName")
 
 
 # Classes that every cluster has (`k8s.io/kubernetes/pkg/apis/scheduling`).
@@ -106,15 +98,13 @@ def find_priority_class(name: str, world: World) -> PriorityClass | None:
     return None
 
 
-def _priority(job: MPIJob, role: Role, world: World) -> int:
-    found = find_priority_class(priority_class(job, role), world)
+def _priority(replica: ReplicaSpec, world: World) -> int:
+    found = find_priority_class(priority_class(replica), world)
     return found.value if found else 0
 
 
 def group_priority_class(job: MPIJob) -> str:
     """Return the priorityClassName of the group (B7.4), empty for none."""
-    return (
-        job.run_policy.scheduling_policy.priority_class
-        or priority_class(job, Role.LAUNCHER)
-        or priority_class(job, Role.WORKER)
-    )
+    asked = job.run_policy.scheduling_policy.priority_class
+    given = (asked, *map(priority_class, job.replicas.values()))
+    return next(filter(None, given), "")

@@ -150,6 +150,8 @@ class MPIJob:
         limit = self.run_policy.backoff_limit
         return 6 if limit is None or limit < 0 else limit
 
-    def replica(self, role: Role) -> ReplicaSpec | None:
-        """Return the spec of a role, None where there is none."""
-        return self.launcher if role is Role.LAUNCHER else self.worker
+    @property
+    def replicas(self) -> Mapping[Role, ReplicaSpec]:
+        """The specs of the roles that the job has."""
+        both = {Role.LAUNCHER: self.launcher, Role.WORKER: self.worker}
+        return {role: replica for role, replica in both.items() if replica is not None}
