@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mpijob import Confirm, Create, Event, reconcile
 from mpijob.actions import Action, Apply, Delete, Manager, Touch, WriteStatus, job_ref
@@ -124,6 +125,18 @@ def test_the_status_is_guarded_by_the_version_decided_on() -> None:
     assert request.body["metadata"]["resourceVersion"] == "7"
     assert request.body["status"]["conditions"][0]["type"] == "Created"
     assert "spec" not in request.body
+
+
+@pytest.mark.rule("B8.7")
+def test_labels_and_annotations_go_along_with_the_status() -> None:
+    """Before Kubernetes 1.37 they would be taken from whoever applied them."""
+    job = evolve(JOB, labels={"team": "one"}, annotations={"note": "two"})
+    status = WriteStatus(job_ref(job), "job", "7", a_status("Created"))
+    metadata = request_of(job, status).body["metadata"]
+    assert (metadata["labels"], metadata["annotations"]) == (
+        {"team": "one"},
+        {"note": "two"},
+    )
 
 
 @cases(

@@ -117,7 +117,7 @@ def request_of(job: mpijob.MPIJob, action: mpijob.Action) -> Request:
         case mpijob.Delete():
             request = _delete(action)
         case mpijob.WriteStatus():
-            request = _write_status(action)
+            request = _write_status(job, action)
         case mpijob.Confirm():
             request = Request(Verb.GET, action.ref)
         case mpijob.Event():
@@ -173,13 +173,17 @@ def _delete(action: mpijob.Delete) -> Request:
     return Request(Verb.DELETE, action.ref, body)
 
 
-def _write_status(action: mpijob.WriteStatus) -> Request:
+def _write_status(job: mpijob.MPIJob, action: mpijob.WriteStatus) -> Request:
     # The API server takes everything but the status from the object that it has, and
-    # ignores a uid here: the resourceVersion is the guard.
+    # ignores a uid here: the resourceVersion is the guard. Labels and annotations go
+    # along all the same: before 1.37 whoever applied one that is not sent owns it no
+    # more, and could not take it off again.
     ref = action.ref
+    given = {"labels": job.labels, "annotations": job.annotations}
     metadata = {
         "name": ref.name,
         "namespace": ref.namespace,
+        **{field: value for field, value in given.items() if value},
         **_identity(action.uid, action.resource_version),
     }
     body = {

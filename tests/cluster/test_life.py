@@ -320,6 +320,25 @@ def test_what_somebody_changes_is_put_back(stage: Stage) -> None:
     assert data()["theirs"] == "stays"
 
 
+@pytest.mark.rule("B8.7")
+def test_who_applied_a_label_may_take_it_off_whatever_the_status_says(
+    stage: Stage,
+) -> None:
+    """A status sent without labels takes them from their owner, before 1.37."""
+    stage.operator().start()
+    job = mpijob("pi")
+    path = stage.path("mpijobs", "pi")
+    notes = {"labels": {"team": "one"}, "annotations": {"example.com/note": "one"}}
+    labelled = {**job, "metadata": {**job["metadata"], **notes}}
+    stage.client.apply(path, labelled, "helm").expect(201)
+    stage.wait_for("pi", "Running")
+    stage.wait_quiet()
+    stage.client.apply(path, job, "helm").expect(200)
+    metadata = stage.client.get(path).expect(200)["metadata"]
+    assert not metadata.get("labels")
+    assert not metadata.get("annotations")
+
+
 @pytest.mark.rule("B8.3")
 def test_a_job_that_ended_while_nobody_looked_is_told(stage: Stage) -> None:
     operator = stage.run(mpijob("pi"))
