@@ -46,32 +46,39 @@ def seen(value: Json) -> Seen:
 
 versions = st.integers(1, 1200)
 
+# When a cache was listed: before what was written, since, or after any doubt as well.
+BEFORE_S: Final = NOW_S - LANDS_S - 1
+AFTER_S: Final = NOW_S + 1
+lists = st.sampled_from([BEFORE_S, NOW_S - 1, AFTER_S])
+
 
 @pytest.mark.rule("B8.2")
 @law(
     st.dictionaries(st.sampled_from(KINDS), versions),
-    st.dictionaries(st.sampled_from(KINDS), st.tuples(versions, st.booleans())),
+    st.dictionaries(st.sampled_from(KINDS), st.tuples(versions, lists)),
     st.booleans(),
     often=("a cache is behind", "none is", "nobody knows"),
 )
 def test_no_job_is_looked_at_through_its_own_past(
     written: dict[tuple[str, str], int],
-    caches: dict[tuple[str, str], tuple[int, bool]],
+    caches: dict[tuple[str, str], tuple[int, float]],
     unknown: bool,
 ) -> None:
     """P22: a cache is waited for until it has passed what we wrote, or was listed."""
     known = memories.Memory(
         written={kind: str(version) for kind, version in written.items()},
+        wrote=NOW_S - LANDS_S,
         doubt=NOW_S if sometimes("nobody knows", when=unknown) else None,
     )
     progress = {
-        kind: Progress(str(version), NOW_S + (1 if late else -1))
-        for kind, (version, late) in caches.items()
+        kind: Progress(str(version), listed)
+        for kind, (version, listed) in caches.items()
     }
     behind = {
         kind
-        for kind, (version, late) in caches.items()
-        if version < written.get(kind, 0) or (unknown and not late)
+        for kind, (version, listed) in caches.items()
+        if (version < written.get(kind, 0) and listed == BEFORE_S)
+        or (unknown and listed != AFTER_S)
     }
     assert {*memories.behind(known, progress)} == behind
     sometimes("a cache is behind" if behind else "none is")
@@ -95,7 +102,7 @@ def test_what_became_of_a_plan_is_known_to_the_next_look(
         body = {"metadata": {"resourceVersion": str(version)}}
         execution = execution.answered(call.number, Answer(code, body))
     after = memories.after(NEW, execution, NOW_S, LANDS_S)
-    assert after.written == execution.written
+    assert (after.written, after.wrote) == (execution.written, NOW_S)
     sometimes("something was written", when=bool(after.written))
     if sometimes("nobody knows", when=execution.end is End.UNCERTAIN):
         assert after.doubt == NOW_S + LANDS_S

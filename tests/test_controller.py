@@ -180,6 +180,19 @@ def test_a_cache_that_stays_behind_is_listed_anew(room: Room) -> None:
     assert pods.wants_list
 
 
+@pytest.mark.rule("B8.2")
+def test_an_etcd_that_counts_from_before_is_believed_once_it_was_listed(
+    room: Room,
+) -> None:
+    assert room.look() == "done"
+    room.cluster.revision = 1  # Restored from a copy.
+    room.deliver()
+    assert room.look() == ""
+    room.now += 1
+    room.deliver()
+    assert room.look() == "quiet"
+
+
 def test_the_api_server_is_left_alone_for_as_long_as_it_asks(room: Room) -> None:
     busy = Answer(429, {"reason": "TooManyRequests"}, retry_after=7.0)
     room.api.instead[Verb.APPLY, "ConfigMap"] = busy

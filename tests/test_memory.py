@@ -58,6 +58,14 @@ def test_a_job_waits_until_the_cache_shows_what_was_written(
     assert list(behind(known, {POD: Progress(seen, 0)})) == waits
 
 
+@pytest.mark.rule("B8.2")
+def test_a_list_that_was_asked_for_since_shows_it_whatever_its_version() -> None:
+    """An etcd that was restored from a copy counts on from an older version."""
+    known = after(NEW, carried_out(DONE, written("9")), now=100, timeout_s=5)
+    assert list(behind(known, {POD: Progress("2", 100)})) == [POD]
+    assert list(behind(known, {POD: Progress("2", 100.1)})) == []
+
+
 def test_versions_are_numbers_and_no_words() -> None:
     known = Memory(written={POD: "9"})
     assert list(behind(known, {POD: Progress("10", 0)})) == []

@@ -151,7 +151,9 @@ class Looks:
     def _told(self, state: State, number: int) -> Iterator[tuple[int, Cache]]:
         """Yield how far a cache may be told for a look: as far as what we wrote."""
         kind, whole = KINDS[number], state.caches[number]
-        listed = float("inf") if state.listed else float("-inf")
+        # Anew, that is: no list is newer than what was written otherwise.
+        anew = state.listed and state.memory.doubt is not None
+        listed = float("inf") if anew else float("-inf")
         most = len(whole.line)
         for count in range(0 if kind in self.lags else most, most + 1):
             cache = whole.told(count)

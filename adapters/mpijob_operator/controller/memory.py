@@ -44,6 +44,8 @@ class Memory:
     # Names that were not free: no cache shows who has them, so each look reads them.
     taken: frozenset[Ref] = frozenset()
     written: Mapping[Kind, str] = field(factory=dict[Kind, str])
+    # When the last of it was answered: a list that was asked for later shows it all.
+    wrote: float = float("inf")
     # Until when a request of unknown outcome may still land; None: there is none.
     doubt: float | None = None
     fruitless: int = 0  # Looks in a row whose plan was not carried out whole.
@@ -57,10 +59,12 @@ NEW: Final = Memory()
 def behind(memory: Memory, caches: Mapping[Kind, Progress]) -> Iterator[Kind]:
     """Yield the kinds whose cache shows our own past; a job waits until there is none.
 
-    A kind without a cache is never waited for: nothing is decided by it.
+    A kind without a cache is never waited for: nothing is decided by it. Nor is a cache
+    that was listed since, whatever its version: a restored etcd counts from before.
     """
     for kind, progress in caches.items():
-        outdated = age(progress.version) < age(memory.written.get(kind, ""))
+        older = age(progress.version) < age(memory.written.get(kind, ""))
+        outdated = older and progress.listed <= memory.wrote
         doubtful = memory.doubt is not None and progress.listed < memory.doubt
         if outdated or doubtful:
             yield kind
@@ -68,7 +72,7 @@ def behind(memory: Memory, caches: Mapping[Kind, Progress]) -> Iterator[Kind]:
 
 def caught_up(memory: Memory) -> Memory:
     """Return what is left to know once no cache is behind."""
-    return evolve(memory, written={}, doubt=None)
+    return evolve(memory, written={}, wrote=NEW.wrote, doubt=None)
 
 
 def looked_up(
@@ -110,6 +114,7 @@ def after(memory: Memory, execution: Execution, now: float, timeout_s: float) ->
         refusals=remembered(memory.refusals, execution),
         taken=memory.taken | frozenset(execution.taken),
         written=execution.written,
+        wrote=now,
         doubt=now + timeout_s if end is End.UNCERTAIN else None,
         fruitless=fruitless,
         pause=max(_pause(end, fruitless), asked),
