@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hypothesis import event, given, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from hypothesis.strategies import SearchStrategy
 
 # Fewer tries than this (`make mutants`) may miss what is only frequent.
@@ -35,23 +36,52 @@ def law(
     """Try a law on these inputs; what is `often` must happen at least once."""
 
     def decorate(check: Callable[..., None]) -> Callable[[], None]:
-        tried = given(*inputs)(check)
+        def again(run: int) -> None:
+            seed(run)(given(*inputs)(check))()
 
-        def never() -> list[str]:
-            return [what for what in often if not _SEEN[what]]
-
-        def test() -> None:
-            _SEEN.clear()
-            tried()
-            if settings().max_examples < _ENOUGH_TRIES:
-                return
-            for run in range(_MORE_RUNS):
-                if never():
-                    seed(run)(given(*inputs)(check))()
-            assert not never(), f"this law is empty: never {never()}"
-
-        test.__name__, test.__doc__ = check.__name__, check.__doc__
-        test.__module__ = check.__module__
-        return test
+        return _as_test(check, given(*inputs)(check), again, often)
 
     return decorate
+
+
+def machine_law(
+    machine: type[RuleBasedStateMachine], often: tuple[str, ...] = ()
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Try a law that a machine checks as it goes; what is `often` is as for `law`."""
+
+    def decorate(check: Callable[[], None]) -> Callable[[], None]:
+        def tried() -> None:
+            run_state_machine_as_test(machine)
+
+        def again(run: int) -> None:
+            # A machine draws at random; told to repeat itself, it does.
+            del run
+            tried()
+
+        return _as_test(check, tried, again, often)
+
+    return decorate
+
+
+def _as_test(
+    check: Callable[..., None],
+    tried: Callable[[], None],
+    again: Callable[[int], None],
+    often: tuple[str, ...],
+) -> Callable[[], None]:
+    def never() -> list[str]:
+        return [what for what in often if not _SEEN[what]]
+
+    def test() -> None:
+        _SEEN.clear()
+        tried()
+        if settings().max_examples < _ENOUGH_TRIES:
+            return
+        for run in range(_MORE_RUNS):
+            if never():
+                again(run)
+        assert not never(), f"this law is empty: never {never()}"
+
+    test.__name__, test.__doc__ = check.__name__, check.__doc__
+    test.__module__ = check.__module__
+    return test

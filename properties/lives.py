@@ -96,6 +96,14 @@ _CLEAN: Final[Edit] = ("spec.runPolicy.cleanPodPolicy", "All")
 _TTL: Final[Edit] = ("spec.runPolicy.ttlSecondsAfterFinished", 0)
 
 
+_READINESS: Final = (
+    "all are ready",
+    "none is ready",
+    "one may not be",
+    *["one is going"] * 2,
+)
+
+
 @st.composite
 def waiting(draw: st.DrawFn) -> SmallCluster:
     """Draw a job with WaitForWorkersReady before its launcher is made."""
@@ -103,13 +111,19 @@ def waiting(draw: st.DrawFn) -> SmallCluster:
     life.settle(_ROUNDS)
     life.all_pods_run()
     which = draw(_WHICH)
-    match draw(st.sampled_from(["all are ready", "one may not be", "one is going"])):
+    match draw(st.sampled_from(_READINESS)):
+        case "none is ready":
+            for index in range(len(life.pods)):
+                life.pod_becomes((index, {"phase": "Running"}))
         case "one may not be":
             life.pod_becomes((which, draw(st.sampled_from(POD_STATES))))
         case "one is going":
             life.pod_is_terminating(which)
         case _:
             pass
+    # Where it was made too early, this is before that.
+    if (launcher := life.launcher) is not None:
+        life.remove(launcher)
     return life
 
 

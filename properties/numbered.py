@@ -62,12 +62,8 @@ NUMBERED: Final[Mapping[str, Home | Check]] = {
     "P20": _law("trouble", "a_crash_at_any_moment_changes_no_end", "crashes"),
     "P21": _law("plan", "half_a_plan_is_safe"),
     "P22": _law("trouble", "caches_that_lag_change_no_end", "looks at caches that lag"),
-    "P23": _law(
-        "trouble",
-        "whoever_starts_from_what_was_does_harm",
-        "crashes; harm, once lists are old",
-    ),
-    "P24": Check("P24 told all, a cache shows what a list would"),
+    "P23": _law("caches", "no_cache_goes_back_in_time"),
+    "P24": _law("caches", "a_cache_shows_its_kind_whole"),
     "P25": _law(
         "trouble",
         "no_answer_changes_no_end",

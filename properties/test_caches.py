@@ -1,193 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laws of the caches: what they show was so, and what changed is looked at.
 
-The shipped reflectors, caches, store and queue follow an API server in memory, in a
-time of its own. Its watches stall, break off, end, and forget; its lists fail.
+The shipped reflectors, caches, store and queue follow an API server in memory (`news`),
+in a time of its own.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
-from attrs import define, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mpijob import names
-from mpijob.loose import Manifest
-from mpijob_operator.controller import kinds
-from mpijob_operator.controller.api import Api, Unreachable
 from mpijob_operator.controller.caches import Caches
 from mpijob_operator.controller.queue import Queue
 from mpijob_operator.controller.reflector import Reflector
 from mpijob_operator.controller.store import Key, Store
-from properties.laws import sometimes
+from properties.laws import machine_law, sometimes
+from properties.news import (
+    INSTANT_S,
+    JOBS,
+    NAMESPACE,
+    PODS,
+    Filed,
+    Server,
+    a_pod,
+    an_mpijob,
+    filed,
+)
 from tests.electing import FreeTime
+
+if TYPE_CHECKING:
+    from mpijob_operator.controller.api import Api
 
 pytestmark = pytest.mark.rule("B8.2", "B8.3")
 
-NAMESPACE: Final = "hpc"
-JOBS, PODS = kinds.JOBS, kinds.CHILDREN[0]
 # Longer than any pause, any watch and any patience.
 CALM_S: Final = 1000.0
-INSTANT_S: Final = 1e-3
 # Longer than changes are waited for that come together.
-WHILE_S: Final = 0.5
+WHILE_S: Final = 0.3
 
-Objects = Mapping[str, Manifest]
-Event = tuple[str, Manifest]
-job_names = st.sampled_from(["pi", "e"])
+JOB_NAMES: Final = ("pi", "e")
+job_names = st.sampled_from(JOB_NAMES)
 pod_names = st.sampled_from(["a", "b", "c"])
+# So short that nothing but the watches has come along, or long enough for a look.
+pauses = st.sampled_from([INSTANT_S, INSTANT_S, WHILE_S * 2])
 
 
-@define
-class Line:
-    """A watch: what it is yet to show is in the server's log."""
+class PassingTime(FreeTime):
+    """A time that goes on a little whenever it is asked for.
 
-    server: "Server"
-    path: str
-    shown: int
-    until: float
-    stir: asyncio.Event = field(factory=asyncio.Event)
-    closed: bool = False
-    bookmark: bool = False
-    error: int | None = None
+    A wait may be too short to be added to what time it is, and would never end.
+    """
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens, in its order."""
-        server = self.server
-        if self.shown < server.oldest:
-            yield "ERROR", {"code": 410, "message": "too old"}
-        while server.now() < self.until - INSTANT_S:
-            for event in [] if server.stalled else self._due():
-                yield event
-            if self.error is not None:
-                yield "ERROR", {"code": self.error, "message": "broken"}
-            if self.closed:
-                raise Unreachable(0, "broke off")
-            self.stir.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stir.wait(), self.until - server.now())
-
-    def _due(self) -> list[Event]:
-        log = self.server.log
-        due = [e for at, path, *e in log if at > self.shown and path == self.path]
-        if due or self.bookmark:
-            self.shown = self.server.revision
-        events = [(str(type_), cast("Manifest", value)) for type_, value in due]
-        if self.bookmark:
-            version = {"resourceVersion": str(self.server.revision)}
-            events.append(("BOOKMARK", {"metadata": version}))
-        self.bookmark = False
-        return events
-
-    def close(self) -> None:
-        """End it from this side."""
-        self.closed = True
-        self.stir.set()
-
-
-@define
-class Server:
-    """An API server in memory: two kinds, every moment of them, and open watches."""
-
-    now: Callable[[], float]
-    revision: int = 8
-    oldest: int = 8
-    stalled: bool = False
-    lists_fail: int = 0
-    objects: dict[str, Objects] = field(factory=dict[str, Objects])
-    moments: dict[int, dict[str, Objects]] = field(
-        factory=dict[int, dict[str, Objects]]
-    )
-    log: list[tuple[int, str, str, Manifest]] = field(
-        factory=list[tuple[int, str, str, Manifest]]
-    )
-    lines: list[Line] = field(factory=list[Line])
-
-    def __attrs_post_init__(self) -> None:
-        self.objects = {JOBS.path(): {}, PODS.path(): {}}
-        self.moments[self.revision] = self.objects
-
-    def write(self, path: str, name: str, value: Manifest | None) -> None:
-        """Put an object in the place of what is there, or nothing."""
-        there = dict(self.objects[path])
-        old = there.pop(name, None)
-        if value is None and old is None:
-            return
-        self.revision += 1
-        known: Manifest = old or {"metadata": {}} if value is None else value
-        version = {"resourceVersion": str(self.revision)}
-        known = {**known, "metadata": {**known["metadata"], **version}}
-        type_ = "DELETED" if value is None else "MODIFIED" if old else "ADDED"
-        if value is not None:
-            there[name] = known
-        self.objects = {**self.objects, path: there}
-        self.moments[self.revision] = self.objects
-        self.log.append((self.revision, path, type_, known))
-        self.stir()
-
-    def stir(self) -> None:
-        """Have every watch look at what there is to show."""
-        for line in self.lines:
-            line.stir.set()
-
-    async def read_all(
-        self, path: str, query: Mapping[str, str], accept: str
-    ) -> tuple[list[Manifest], str]:
-        """Answer a list; who asks for any age gets the oldest that is remembered."""
-        del accept
-        if self.lists_fail:
-            self.lists_fail -= 1
-            raise Unreachable(503, "not now")
-        at = self.oldest if "resourceVersion" in query else self.revision
-        return [*self.moments[at][path].values()], str(at)
-
-    @contextlib.asynccontextmanager
-    async def watch(
-        self, path: str, query: Mapping[str, str], accept: str, silence_s: float
-    ) -> AsyncGenerator[Line]:
-        """Open a watch."""
-        del accept, silence_s
-        until = self.now() + float(query["timeoutSeconds"])
-        line = Line(self, path, int(query["resourceVersion"]), until)
-        self.lines.append(line)
-        try:
-            yield line
-        finally:
-            self.lines.remove(line)
-
-
-def an_mpijob(name: str) -> Manifest:
-    return {"metadata": {"name": name, "namespace": NAMESPACE, "uid": f"u-{name}"}}
-
-
-def a_pod(name: str, label: str, owner: str) -> Manifest:
-    """Return a pod that says whose it is by a label, by its controller, by both."""
-    owners = [{"kind": "MPIJob", "name": owner, "uid": "u", "controller": True}]
-    metadata: dict[str, Any] = {"name": name, "namespace": NAMESPACE}
-    metadata["labels"] = {names.JOB_NAME_LABEL: label} if label else {}
-    metadata["ownerReferences"] = owners if owner else []
-    return {"metadata": metadata}
-
-
-Filed = dict[Key, dict[str, str]]
-"""The versions of the pods of each job."""
-
-
-def filed(pods: Objects) -> Filed:
-    """Return which pods a cache has to show for which job."""
-    found: Filed = {}
-    for name, pod in pods.items():
-        metadata = pod["metadata"]
-        said = {*metadata["labels"].values()}
-        said |= {owner["name"] for owner in metadata["ownerReferences"]}
-        for job in said:
-            of_job = found.setdefault(Key(NAMESPACE, job), {})
-            of_job[name] = metadata["resourceVersion"]
-    return found
+    def time(self) -> float:
+        self.now += 1e-9
+        return self.now
 
 
 class AnyNews(RuleBasedStateMachine):
@@ -195,13 +64,20 @@ class AnyNews(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = FreeTime()
+        self.loop = PassingTime()
         self.server = Server(self.loop.time)
+        for name in JOB_NAMES:
+            self.server.write(JOBS.path(), name, an_mpijob(name))
+        self.tasks: list[asyncio.Task[None]] = []
+        self.looks: dict[Key, object] = {}
+        # Who waits for a list, of which reflector, and since when.
+        self.waits: dict[Key, tuple[Reflector, float]] = {}
+        self._starts()
+
+    def _starts(self) -> None:
+        """Start a process, which knows nothing."""
         self.store, self.queue = Store(), Queue(self.loop.time)
         self.caches = Caches(self.store, self.queue)
-        self.looks: dict[Key, object] = {}
-        self.versions: dict[str, int] = {}
-        self.waits: set[Key] = set()
         api = cast("Api", self.server)
         self.caches.reflectors += [
             Reflector(api, kind, "", self.caches, self.loop.time, lambda: 0.0)
@@ -211,35 +87,53 @@ class AnyNews(RuleBasedStateMachine):
         self.tasks = [self.loop.create_task(each) for each in runs]
         self._goes_on(INSTANT_S)
 
+    def _dies(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        ended = asyncio.gather(*self.tasks, return_exceptions=True)
+        self.loop.run_until_complete(ended)
+        self.looks.clear()
+        self.waits.clear()
+
     async def _look(self) -> None:
         """Look at each job that is due: remember what there was to see."""
         while (taken := await self.queue.take()) is not None:
             key, _ = taken
             self.looks[key] = self._sight(key)
-            self.waits.discard(key)
+            self.waits.pop(key, None)
             self.queue.done(key)
 
     def _sight(self, key: Key) -> object:
         job = self.store.jobs.get(key)
         version = job.resource_version if job else None
-        return version, self._shown().get(key, {})
+        return version, self.shown().get(key, {})
 
-    def _shown(self) -> Filed:
+    def shown(self) -> Filed:
+        """Return what the cache of pods shows of each job."""
         return {
             key: {r.name: s.sighting.resource_version for r, s in bucket.items()}
             for key, bucket in self.store.children.items()
         }
 
     def _goes_on(self, seconds: float) -> None:
-        self.loop.run_until_complete(asyncio.sleep(seconds))
+        if seconds <= WHILE_S:
+            self.loop.run_until_complete(asyncio.sleep(seconds))
+            return
+        self.loop.run_until_complete(asyncio.sleep(seconds - WHILE_S))
+        sights = {key: self._sight(key) for key in self.store.jobs}
+        self.loop.run_until_complete(asyncio.sleep(WHILE_S))
+        self.looked_at(sights)
+
+    def looked_at(self, sights: Mapping[Key, object]) -> None:
+        """Check that whatever is as it was a while ago was looked at."""
 
     # --- What happens ---------------------------------------------------------------
 
-    @rule(name=job_names)
-    def a_job_is_written(self, name: str) -> None:
+    @rule(name=job_names, pause=pauses)
+    def a_job_is_written(self, name: str, pause: float) -> None:
         job = {**an_mpijob(name), "spec": {"slotsPerWorker": self.server.revision}}
         self.server.write(JOBS.path(), name, job)
-        self._goes_on(INSTANT_S)
+        self._goes_on(pause)
 
     @rule(name=job_names)
     def a_job_is_gone(self, name: str) -> None:
@@ -250,15 +144,16 @@ class AnyNews(RuleBasedStateMachine):
         name=pod_names,
         label=st.sampled_from(["pi", "e", ""]),
         owner=st.sampled_from(["pi", "e", ""]),
+        pause=pauses,
     )
-    def a_pod_is_written(self, name: str, label: str, owner: str) -> None:
+    def a_pod_is_written(self, name: str, label: str, owner: str, pause: float) -> None:
         self.server.write(PODS.path(), name, a_pod(name, label, owner))
-        self._goes_on(INSTANT_S)
+        self._goes_on(pause)
 
-    @rule(name=pod_names)
-    def a_pod_is_gone(self, name: str) -> None:
+    @rule(name=pod_names, pause=pauses)
+    def a_pod_is_gone(self, name: str, pause: float) -> None:
         self.server.write(PODS.path(), name, None)
-        self._goes_on(INSTANT_S)
+        self._goes_on(pause)
 
     @rule(stalled=st.booleans())
     def watches_stall_or_go_on(self, stalled: bool) -> None:
@@ -289,24 +184,39 @@ class AnyNews(RuleBasedStateMachine):
         self.server.stir()
         self._goes_on(INSTANT_S)
 
-    @rule(at_once=st.booleans(), name=job_names, which=st.integers(0, 1))
-    def somebody_waits_for_a_list(self, at_once: bool, name: str, which: int) -> None:
+    @rule()
+    def the_process_starts_anew(self) -> None:
+        self._dies()
+        self._starts()
+
+    @rule(at_once=st.booleans(), name=job_names, which=st.integers(0, 1), pause=pauses)
+    def somebody_waits_for_a_list(
+        self, at_once: bool, name: str, which: int, pause: float
+    ) -> None:
         reflector = self.caches.reflectors[which]
         reflector.refresh(at_once=at_once)
         key = Key(NAMESPACE, name)
         # One that was listed a moment ago is not listed anew.
         if key in self.store.jobs and reflector.wants_list:
             self.caches.waiting[key] = self.loop.time()
-            self.waits.add(key)
-        self._goes_on(INSTANT_S)
+            self.waits[key] = reflector, self.loop.time()
+        self._goes_on(pause)
 
     @rule(seconds=st.sampled_from([0.05, 0.6, 40.0]))
     def time_passes(self, seconds: float) -> None:
         self._goes_on(seconds)
-        if seconds > WHILE_S:
-            self._was_looked_at()
 
-    # --- The laws -------------------------------------------------------------------
+    def teardown(self) -> None:
+        """End it."""
+        self._dies()
+        self.loop.close()
+
+
+# --- The laws -----------------------------------------------------------------------
+
+
+class Whole(AnyNews):
+    """All of it, and what the caches show at each moment."""
 
     @invariant()
     def what_is_shown_was_so(self) -> None:
@@ -314,53 +224,94 @@ class AnyNews(RuleBasedStateMachine):
         jobs, pods = (each.progress.version for each in self.caches.reflectors)
         if pods:
             then = self.server.moments[int(pods)][PODS.path()]
-            assert self._shown() == filed(then)
+            assert self.shown() == filed(then)
             refs = {ref.name for ref in self.store.refs(*PODS.key)}
             assert refs == then.keys()
+            sometimes("pods of two jobs", when=len(self.shown()) > 1)
         if jobs:
             then = self.server.moments[int(jobs)][JOBS.path()]
             known = {key.name: j.resource_version for key, j in self.store.jobs.items()}
             versions = {n: j["metadata"]["resourceVersion"] for n, j in then.items()}
             assert known == versions
+        sometimes("the past", when=jobs != pods)
+
+
+@machine_law(Whole, often=("pods of two jobs", "the past"))
+def test_a_cache_shows_its_kind_whole() -> None:
+    """P24: a cache shows its kind as it was at the version that it tells, whole."""
+
+
+class Onward(AnyNews):
+    """All of it, and the moments that the caches show, one after the other."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, int] = {}
+        super().__init__()
 
     @invariant()
-    def no_cache_goes_back_in_time(self) -> None:
-        """P23: a cache never shows an older moment than it has shown."""
+    def none_goes_back_in_time(self) -> None:
+        """P23: a cache shows no older moment than it has shown, nor than its list."""
         for each in self.caches.reflectors:
-            if each.progress.version:
-                version, kind = int(each.progress.version), each.kind.kind
-                assert version >= self.versions.get(kind, 0)
-                self.versions[kind] = version
+            progress, kind = each.progress, each.kind.kind
+            if not progress.version:
+                continue
+            version, known = int(progress.version), self.versions.get(kind, 0)
+            asked = self.server.version_before(progress.listed)
+            assert version >= known, (
+                "it has shown, or the process before it, what is newer"
+            )
+            assert version >= asked, "it was listed as it had been before that"
+            self.versions[kind] = version
+            sometimes("a list of what had changed", when=asked > 0)
+
+    @rule()
+    def the_process_starts_anew(self) -> None:
+        super().the_process_starts_anew()
+        sometimes("a new process", when=bool(self.versions))
+
+
+@machine_law(Onward, often=("a list of what had changed", "a new process"))
+def test_no_cache_goes_back_in_time() -> None:
+    """P23: a cache shows no older moment than it has shown, nor than its list.
+
+    A process that starts shows none that is older than what the one before it showed.
+    """
+
+
+class LookedAt(AnyNews):
+    """All of it, and which jobs were looked at since."""
+
+    def looked_at(self, sights: Mapping[Key, object]) -> None:
+        for key in self.store.jobs:
+            if sights.get(key) == (sight := self._sight(key)):
+                sometimes("a job was looked at")
+                assert self.looks.get(key) == sight, f"{key} was not looked at"
+        for key, (reflector, since) in self.waits.items():
+            listed = since <= reflector.progress.listed < self.loop.time() - INSTANT_S
+            waits = key in self.store.jobs and sometimes("a list came", when=listed)
+            assert not waits, f"{key} waited for a list, and was forgotten"
 
     def teardown(self) -> None:
         """Let it be calm; then everything is shown, and every change was looked at."""
-        try:
-            self._comes_to_rest()
-        finally:
-            for task in self.tasks:
-                task.cancel()
-            self.loop.run_until_complete(
-                asyncio.gather(*self.tasks, return_exceptions=True)
-            )
-            self.loop.close()
-
-    def _comes_to_rest(self) -> None:
         server = self.server
         server.stalled, server.lists_fail = False, 0
         for line in server.lines:
             line.bookmark = True
         server.stir()
-        self._goes_on(CALM_S)
-        assert not [task for task in self.tasks if task.done()]
-        assert self._shown() == filed(server.objects[PODS.path()])
-        assert {k.name for k in self.store.jobs} == server.objects[JOBS.path()].keys()
-        self._was_looked_at()
-        assert not self.waits & self.store.jobs.keys(), "who waits was forgotten"
-
-    def _was_looked_at(self) -> None:
-        for key in self.store.jobs:
-            sometimes("a job was looked at")
-            assert self.looks.get(key) == self._sight(key), f"{key} was not looked at"
+        try:
+            self._goes_on(CALM_S)
+            assert not [task for task in self.tasks if task.done()]
+            assert self.shown() == filed(server.objects[PODS.path()])
+            jobs = server.objects[JOBS.path()].keys()
+            assert {k.name for k in self.store.jobs} == jobs
+            assert not self.waits.keys() & self.store.jobs.keys(), "some wait for ever"
+        finally:
+            super().teardown()
 
 
-TestAnyNews = AnyNews.TestCase
+@machine_law(LookedAt, often=("a job was looked at",))
+def test_what_changed_is_looked_at() -> None:
+    """P38: every job that changed is looked at in a while, and who waits for a list.
+
+    Once it is calm, the caches show all that there is.
+    """

@@ -251,7 +251,8 @@ def finished(draw: st.DrawFn) -> SmallCluster:
     clean: Edit = ("spec.runPolicy.cleanPodPolicy", policy)
     life = draw(lives(clean, then=RUNNING))
     life.manifest["spec"].setdefault("runPolicy", {})["cleanPodPolicy"] = policy
-    if draw(st.booleans()):
+    # Only of Running does it matter.
+    if policy == "Running" or draw(st.booleans()):
         life.pod_becomes((draw(which), {"phase": "Succeeded"}))
     if draw(st.booleans()):
         life.user_edits(_SHRINK[1])

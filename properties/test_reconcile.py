@@ -247,7 +247,7 @@ def test_a_terminating_pod_is_not_alive(question: Question, which: int) -> None:
 
 @pytest.mark.rule("B5.1")
 @law(
-    evenly(questions(WAITS), any_view, seen(waiting()), seen(waiting())),
+    evenly(questions(WAITS), any_view, seen(losing), seen(waiting()), seen(waiting())),
     st.integers(0, 9),
     often=("there is a worker", "it was the last"),
 )

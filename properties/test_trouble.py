@@ -43,6 +43,7 @@ EVICTED: Final = Scene(
     lags=NEVER,
 )
 UNTROUBLED: Final = (QUIET, SUSPENDED, EVICTED)
+PAIR: Final = evolve(EVICTED, name="two workers, of which one is evicted", workers=2)
 
 pytestmark = pytest.mark.rule("B8.2", "B8.3", "B4.5")
 
@@ -116,6 +117,7 @@ def test_a_job_that_nobody_touches_has_one_end_of_each_kind() -> None:
         (QUIET, ("Running", "Succeeded")),
         (SUSPENDED, ("Running", "Suspended")),
         (EVICTED, ("Running",)),
+        (PAIR, ("Running",)),
     ):
         ends = ends_of(scene)
         for outcome in outcomes:
@@ -124,7 +126,7 @@ def test_a_job_that_nobody_touches_has_one_end_of_each_kind() -> None:
 
 
 def test_whoever_starts_from_what_was_does_harm() -> None:
-    """A process that started from lists of another day would do harm: it never does."""
+    """P23: a process that starts from lists of another day does harm; ours does not."""
     (bug,) = (bug for bug in BUGS if not bug.engine.lists_anew)
     scene = evolve(bug.scene, lags=frozenset((PODS,)), faults=frozenset(("crash",)))
     found = Search(scene, bug.engine).run(ALL)

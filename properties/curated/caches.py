@@ -16,6 +16,17 @@ CACHES: Final[tuple[Mutant, ...]] = (
         ("looks: no job is looked at through its own past",),
     ),
     Mutant(
+        "A cache that has not come as far as what was written is believed.",
+        (2,),
+        "mpijob_operator.controller.memory",
+        "        if outdated or doubtful:\n",
+        "        if doubtful:\n",
+        (
+            "looks: no job is looked at through its own past",
+            "trouble: caches that lag change no end",
+        ),
+    ),
+    Mutant(
         "A cache that shows what was written last is waited for, for ever.",
         (3, 6),
         "mpijob_operator.controller.memory",
@@ -31,6 +42,7 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "        written=memory.written,\n",
         (
             "looks: what became of a plan is known to the next look",
+            "trouble: caches that lag change no end",
             "scene: one worker, a crash",
         ),
     ),
@@ -42,7 +54,7 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "        taken=memory.taken,\n",
         (
             "looks: what became of a plan is known to the next look",
-            "scene: one worker, its name taken",
+            "scene: one worker, its name taken | P33",
         ),
     ),
     Mutant(
@@ -92,6 +104,14 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "mpijob_operator.controller.store",
         "            self._remove(key, ref)\n        return keys\n",
         "            pass\n        return keys\n",
+        ("caches",),
+    ),
+    Mutant(
+        "A job that lost a child is not told.",
+        (3,),
+        "mpijob_operator.controller.store",
+        "        return before if keys == before else (*before, *keys)\n",
+        "        return keys\n",
         ("caches",),
     ),
     # --- The queue --------------------------------------------------------------
@@ -195,5 +215,34 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "            self._add(self.store.drop(ref))\n",
         "            self.store.drop(ref)\n",
         ("caches",),
+    ),
+    Mutant(
+        "Who waits for a cache is forgotten.",
+        (3,),
+        "mpijob_operator.controller.caches",
+        "        for key in self.waiting:\n            self.queue.add(key)\n",
+        "        self.waiting.clear()\n",
+        ("caches",),
+    ),
+    Mutant(
+        "A list may be of any age.",
+        (2,),
+        "mpijob_operator.controller.reflector",
+        "await self.api.read_all(self._path, self._selector, accept)",
+        "await self.api.read_all(\n"
+        '            self._path, {**self._selector, "resourceVersion": "0"}, accept\n'
+        "        )",
+        ("caches",),
+    ),
+    Mutant(
+        "A watch that is too old is tried again.",
+        (3,),
+        "mpijob_operator.controller.reflector",
+        "                if trouble.code in _UNUSABLE:\n"
+        "                    self._usable = False\n",
+        "",
+        ("caches",),
+        same="nobody, for after three watches that showed nothing it is listed as well:"
+        " a second safeguard, some seconds later",
     ),
 )

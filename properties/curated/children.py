@@ -40,7 +40,10 @@ CHILDREN: Final[tuple[Mutant, ...]] = (
         "mpijob.roster",
         "    workers = {i: workers[i] for i in sorted(workers)}\n",
         "",
-        ("reconcile: the order of observation is immaterial",),
+        (
+            "reconcile: the order of observation is immaterial",
+            "trouble: a job that nobody touches has one end of each kind",
+        ),
     ),
     Mutant(
         "An owner reference that is no controller's makes a child.",
@@ -244,5 +247,22 @@ CHILDREN: Final[tuple[Mutant, ...]] = (
             "plan: only what is ours is deleted",
             "scene: no workers, the launcher Job resumed by somebody | P16",
         ),
+    ),
+    Mutant(
+        "While a worker is Ready, none that is missing is made.",
+        (3, 12),
+        "mpijob.family",
+        "    if pods_held(case) or len(kept) == replicas:\n",
+        "    some = any(pod.ready for pod in there.values())\n"
+        "    if pods_held(case) or len(kept) == replicas or some:\n",
+        ("reconcile: one more ready worker holds nothing back",),
+    ),
+    Mutant(
+        "cleanPodPolicy Running takes what has ended, too.",
+        (9,),
+        "mpijob.family",
+        "(policy is CleanPodPolicy.RUNNING and pod.live)",
+        "(policy is CleanPodPolicy.RUNNING)",
+        ("cleanup: a finished job is cleaned up as it says",),
     ),
 )

@@ -237,4 +237,15 @@ MANIFESTS: Final[tuple[Mutant, ...]] = (
         "another = False",
         ("cleanup: what the job does not control is let be",),
     ),
+    Mutant(
+        "A job without containers is taken.",
+        (17,),
+        "mpijob.validation",
+        "    if not containers:\n",
+        "    if containers is None:\n",
+        (
+            "reconcile: there is an answer for every question",
+            "crd_and_validation: what the crd refuses the function refuses",
+        ),
+    ),
 )

@@ -50,6 +50,43 @@ MODEL: Final[tuple[Mutant, ...]] = (
         '        metadata = {**value["metadata"], "resourceVersion"',
         ("scene: one worker, nothing amiss",),
     ),
+    Mutant(
+        "What is made takes the place of what has its name.",
+        (4, 11),
+        "mpijob_operator.simulation.cluster",
+        "        if ref in self.objects:\n            return refusals.exists(ref)\n",
+        "",
+        ("cluster: a name is given once", "scene: one worker, its name taken"),
+    ),
+    Mutant(
+        "Nothing holds an object that is deleted.",
+        (10,),
+        "mpijob_operator.simulation.cluster",
+        "        if not finalizers and not seconds:\n",
+        "        if not seconds:\n",
+        ("cluster: what is held stays",),
+    ),
+    Mutant(
+        "An edit is no new generation.",
+        (2, 3),
+        "mpijob_operator.simulation.cluster",
+        'generation = metadata["generation"] + 1\n',
+        'generation = metadata["generation"]\n',
+        (
+            "cluster: each write is a version and each edit a generation",
+            "scene: two workers, scaled, deleted, made anew",
+        ),
+    ),
+    Mutant(
+        "A refused apply has been done.",
+        (2, 16),
+        "mpijob_operator.simulation.cluster",
+        "            return no\n        if live is None:\n",
+        "            if live is not None:\n"
+        "                self._write(ref, live, merging.without_nulls(outcome.value))\n"
+        "            return no\n        if live is None:\n",
+        ("cluster: what is refused changes nothing",),
+    ),
     # --- The garbage collector --------------------------------------------------
     Mutant(
         "Nothing of a job that is gone is collected.",
@@ -66,6 +103,14 @@ MODEL: Final[tuple[Mutant, ...]] = (
         "        return [_release(cluster, ref, FOREGROUND)]\n",
         "        return []\n",
         ("scene: one worker, suspended and resumed",),
+    ),
+    Mutant(
+        "A Job goes before its pods.",
+        (10, 12),
+        "mpijob_operator.simulation.garbage_collector",
+        "    if not blocking:\n",
+        "    if True:\n",
+        ("cluster: a job goes after its pods",),
     ),
     # --- The Job controller -----------------------------------------------------
     Mutant(
@@ -102,6 +147,24 @@ MODEL: Final[tuple[Mutant, ...]] = (
         '    if not spec_of(view.job).get("suspend"):\n',
         '    if not spec_of(view.job).get("suspended"):\n',
         ("scene: one worker, suspended and resumed",),
+    ),
+    Mutant(
+        "A Job has ended once it is certain how.",
+        (7, 15),
+        "mpijob_operator.simulation.job_controller",
+        "        if view.unfinished:\n            return _deletions(view)\n",
+        "",
+        ("cluster: a job that has ended has no pod that runs",),
+    ),
+    Mutant(
+        "A pod that a suspension stops has failed.",
+        (7,),
+        "mpijob_operator.simulation.job_controller",
+        '    if view.active or is_true(view.job, "Suspended"):\n'
+        "        return _deletions(view, uncounted=True)\n",
+        '    if view.active or is_true(view.job, "Suspended"):\n'
+        "        return _deletions(view)\n",
+        ("trouble: a job that nobody touches has one end of each kind",),
     ),
     # --- The nodes --------------------------------------------------------------
     Mutant(

@@ -49,6 +49,14 @@ PLANS: Final[tuple[Mutant, ...]] = (
         ("cleanup: what fails on its way out is no failure",),
     ),
     Mutant(
+        "A failed worker is replaced at once, however quickly it failed.",
+        (6,),
+        "mpijob.failures",
+        "    return later(main.finished_at, REPLACE_AFTER_S)\n",
+        "    return None\n",
+        ("scene: one worker, failures that wait to be made good",),
+    ),
+    Mutant(
         "A failed worker stays as it is.",
         (8, 10),
         "mpijob.family",
@@ -82,6 +90,17 @@ PLANS: Final[tuple[Mutant, ...]] = (
         "mpijob.plan",
         'and _covers(mapping(thing.manifest.get("data")), ',
         'and _covers(mapping(manifest.get("data")), ',
+        (
+            "simulated_cluster: what is followed at once ends the same by any way",
+            "simulated_cluster: at rest we own what we apply",
+        ),
+    ),
+    Mutant(
+        "A field that we apply no more stays.",
+        (8, 16),
+        "mpijob.plan",
+        "        thing.applied <= spec.keys()\n        and all(",
+        "        all(",
         ("simulated_cluster: what is followed at once ends the same by any way",),
     ),
     Mutant(
@@ -127,7 +146,10 @@ PLANS: Final[tuple[Mutant, ...]] = (
         "mpijob.reconcile",
         "moments.append(later(status.start_time, policy.active_deadline_seconds))",
         "del policy",
-        ("evidence: what time alone changes is looked at in time",),
+        (
+            "evidence: what time alone changes is looked at in time",
+            "scene: one worker, a deadline | P38",
+        ),
     ),
     Mutant(
         "Nobody looks again when a job has been kept long enough.",
@@ -135,7 +157,10 @@ PLANS: Final[tuple[Mutant, ...]] = (
         "mpijob.reconcile",
         "        moments.append(later(status.completion_time, ttl))\n",
         "        del ttl\n",
-        ("evidence: what time alone changes is looked at in time",),
+        (
+            "evidence: what time alone changes is looked at in time",
+            "scene: one worker, kept for a minute | P38",
+        ),
     ),
     Mutant(
         "Nobody looks again when a failed worker may be replaced.",
@@ -143,6 +168,17 @@ PLANS: Final[tuple[Mutant, ...]] = (
         "mpijob.reconcile",
         "moments += [replaceable(case)[1], family.resume_at(case)]",
         "moments += [family.resume_at(case)]",
-        ("evidence: what time alone changes is looked at in time",),
+        (
+            "evidence: what time alone changes is looked at in time",
+            "scene: one worker, failures that wait to be made good | P38",
+        ),
+    ),
+    Mutant(
+        "Nobody looks again at a launcher Job that somebody suspended.",
+        (3, 8),
+        "mpijob.reconcile",
+        "moments += [replaceable(case)[1], family.resume_at(case)]",
+        "moments += [replaceable(case)[1]]",
+        ("scene: one worker, its launcher Job suspended by somebody | P38",),
     ),
 )

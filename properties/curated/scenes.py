@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from properties.world.bugs import BUGS
 from properties.world.checks import Checks, Wrong
-from properties.world.scene import SCALES, WHOLE, WIDE, Scene
+from properties.world.scene import SCALES, SUSPENDS, TIMED, WHOLE, WIDE, Scene
 from properties.world.search import Search
 from properties.world.state import Left
 
@@ -32,9 +32,18 @@ _OWN: Final = (
         left=Left(faults=0, deeds=0, failures=1),
         fails=frozenset(("evicted",)),
     ),
+    Scene(
+        "no workers, suspended and resumed, nothing lags",
+        0,
+        runs=True,
+        left=Left(faults=0, deeds=2, failures=0),
+        deeds=SUSPENDS,
+        lags=frozenset(),
+    ),
 )
 _SCENES: Final[Mapping[str, Scene]] = {
-    scene.name: scene for scene in (*WHOLE, *WIDE, *(bug.scene for bug in BUGS), *_OWN)
+    scene.name: scene
+    for scene in (*(bug.scene for bug in BUGS), *WHOLE, *WIDE, *TIMED, *_OWN)
 }
 
 
@@ -54,6 +63,9 @@ class _Alone:
 
     def rest(self, *sights: Any) -> Iterator[Wrong]:  # noqa: ANN401 - as they have it.
         return self._heard(self._checks.rest(*sights))
+
+    def restless(self, *told: Any) -> Iterator[Wrong]:  # noqa: ANN401 - as they have it.
+        return self._heard(self._checks.restless(*told))
 
     def _heard(self, wrongs: Iterator[Wrong]) -> Iterator[Wrong]:
         return (wrong for wrong in wrongs if wrong.law == self._law)

@@ -50,8 +50,17 @@ SENDING: Final[tuple[Mutant, ...]] = (
         "        return Reply.REFUSED\n",
         (
             "executor: nothing is sent after what nobody knows",
+            "trouble: no answer changes no end",
             "scene: one worker, suspended at its start, a fault",
         ),
+    ),
+    Mutant(
+        "A create without an answer is followed by the next.",
+        (5,),
+        "mpijob_operator.executor",
+        "    mpijob.Create:      (GO_ON, HOLD,  HOLD,  STOP,    HOLD,   STOP,   STOP)",
+        "    mpijob.Create:      (GO_ON, HOLD,  HOLD,  STOP,    HOLD,   STOP,   GO_ON)",
+        ("trouble: no answer changes no end",),
     ),
     Mutant(
         "A name that is taken is taken for an old view, for ever.",
@@ -59,7 +68,7 @@ SENDING: Final[tuple[Mutant, ...]] = (
         "mpijob_operator.executor",
         "return exists or (isinstance(action, mpijob.Apply) and not action.uid)",
         "return False and exists",
-        ("scene: one worker, its name taken",),
+        ("scene: one worker, its name taken | P33",),
     ),
     Mutant(
         "Versions are compared as texts: 9 is newer than 10.",
@@ -69,6 +78,7 @@ SENDING: Final[tuple[Mutant, ...]] = (
         "    return 0, version\n",
         (
             "executor: what was written is remembered",
+            "trouble: caches that lag change no end",
             "scene: one worker, a crash",
         ),
     ),
@@ -134,6 +144,15 @@ SENDING: Final[tuple[Mutant, ...]] = (
         '"force": "true"',
         '"force": "false"',
         ("executor: each request carries its guard",),
+    ),
+    Mutant(
+        "What is applied to what is there is another owner's.",
+        (16,),
+        "mpijob_operator.requests",
+        '    query = {"fieldManager": manager.value, "force": "true"}\n',
+        '    to = body["metadata"].get("uid", "")[:8]\n'
+        '    query = {"fieldManager": manager.value + to, "force": "true"}\n',
+        ("simulated_cluster: at rest we own what we apply",),
     ),
     Mutant(
         "A suspension is sent to whatever the Job now is.",

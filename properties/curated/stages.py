@@ -127,7 +127,40 @@ STAGES: Final[tuple[Mutant, ...]] = (
         "    (out_of_time, Stage.FAILED),\n"
         "    (succeeded_before, Stage.SUCCEEDED),\n"
         "    (failed_before, Stage.FAILED),\n",
+        ("scene: one worker, a deadline",),
+    ),
+    Mutant(
+        "What the launcher says last outranks a verdict that was written.",
+        (7,),
+        "mpijob.stage",
+        "    (succeeded_before, Stage.SUCCEEDED),\n"
+        "    (failed_before, Stage.FAILED),\n"
+        "    (launcher_succeeded, Stage.SUCCEEDED),\n"
+        "    (launcher_failed, Stage.FAILED),\n",
+        "    (launcher_succeeded, Stage.SUCCEEDED),\n"
+        "    (launcher_failed, Stage.FAILED),\n"
+        "    (succeeded_before, Stage.SUCCEEDED),\n"
+        "    (failed_before, Stage.FAILED),\n",
         ("scene: one worker, a deadline | P14",),
+    ),
+    Mutant(
+        "A launcher Job that was told to stop has stopped: what it ends with is lost.",
+        (2, 7),
+        "mpijob.stage",
+        "launcher is not None and not launcher.stopped",
+        "launcher is not None and not launcher.suspend",
+        ("scene: no workers, suspended and resumed, nothing lags | P15",),
+    ),
+    Mutant(
+        "A suspended job whose launcher succeeds meanwhile runs again.",
+        (7,),
+        "mpijob.stage",
+        'return "Complete" in said or (going and "SuccessCriteriaMet" in said)',
+        'return "Complete" in said and not case.suspending',
+        (
+            "evidence: what goes ends as it would have",
+            "scene: one worker, suspended and resumed",
+        ),
     ),
     # --- The evidence -----------------------------------------------------------
     Mutant(
@@ -199,6 +232,17 @@ STAGES: Final[tuple[Mutant, ...]] = (
         "started = bool(job.status.start_time or running or not roster.empty)",
         "started = bool(job.status.start_time or running)",
         ("evidence: losing the status ends no job",),
+    ),
+    Mutant(
+        "Readiness is read the wrong way round.",
+        (12,),
+        "mpijob.case",
+        "sum(pod.ready and pod.live for pod in",
+        "sum(not pod.ready and pod.live for pod in",
+        (
+            "plan: the launcher waits for every worker",
+            "reconcile: one more ready worker holds nothing back",
+        ),
     ),
     # --- Lifetimes --------------------------------------------------------------
     Mutant(

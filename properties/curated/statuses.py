@@ -177,4 +177,15 @@ STATUSES: Final[tuple[Mutant, ...]] = (
         "    result: dict[str, Any] = {}\n",
         ("wire: what others wrote into a status stays",),
     ),
+    Mutant(
+        "What held a job back holds it back for good, says the status.",
+        (8, 14),
+        "mpijob.report",
+        "    elif old.is_true(ConditionType.BLOCKED):\n",
+        "    elif blocks and old.is_true(ConditionType.BLOCKED):\n",
+        (
+            "simulated_cluster: an obstacle that goes leaves no trace",
+            "scene: one worker, good requests refused | P33",
+        ),
+    ),
 )

@@ -7,7 +7,7 @@ it was at stake: a check that never was proves nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -18,6 +18,7 @@ from properties.world.canonical import Values
 from properties.world.programs import Move
 from properties.world.requests import Fact, of_request
 from properties.world.rests import (
+    REFUSED_ONCE,
     Judged,
     active,
     is_of,
@@ -71,6 +72,13 @@ class Checks:
         job = self.job(state)
         for law, how in of_rest(state, job):
             yield from self.judged(law, how)
+
+    def restless(self, moves: int, refused: Sequence[str]) -> Iterator[Wrong]:
+        """Tell what is wrong where there is no rest: the same refusals, or no end."""
+        how = f"no rest after {moves} moves without trouble"
+        if again := [what for what, times in Counter(refused).items() if times > 1]:
+            yield from self.judged(REFUSED_ONCE, f"{how}: again and again {again[0]}")
+        yield from self.judged("P28 it arrives: and rests", how)
 
     def judged(self, law: str, how: str | None) -> Iterator[Wrong]:
         """Count that a law was at stake, and tell if it was broken."""

@@ -10,7 +10,7 @@ from attrs import frozen
 import mpijob
 from mpijob import names
 from mpijob.job import MPIJob
-from mpijob.loose import Manifest, mapping, mappings
+from mpijob.loose import NOTHING, Manifest, mapping, mappings
 from mpijob.names import Child, Ref
 from mpijob.status import ConditionType, JobStatus, Reason
 from mpijob.wire import time_of
@@ -25,6 +25,8 @@ from properties.world.state import JOB, Carrying, State
 ENDINGS: Final = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 # How long a launcher Job that somebody suspended is left to whoever did (B6.1).
 LEFT_ALONE: Final = timedelta(seconds=10)
+# Who lives no longer would die again at once: as long is waited (B5.3).
+DIED_AT_ONCE: Final = timedelta(seconds=5)
 
 
 @frozen
@@ -66,10 +68,12 @@ def of_request(fact: Fact) -> Iterator[Judged]:
             yield _of_verdict(fact, status)
             yield _of_deadline(fact, status)
         case mpijob.Create():
+            yield _of_name(fact, action.manifest)
             yield from _of_create(fact, action.manifest)
             if action.child is Child.LAUNCHER:
                 yield from _of_launch(fact)
         case mpijob.Apply(_, manifest, ""):
+            yield _of_name(fact, manifest)
             yield from _of_create(fact, manifest)
         case mpijob.Apply(_, manifest, _):
             yield _mine(fact, ref_of(manifest))
@@ -89,6 +93,13 @@ def _of_verdict(fact: Fact, status: JobStatus) -> Judged:
     told = fact.job is not None and fact.job.status.verdict is not None
     good = told or fact.before.truth.won
     return law, "" if good else "no launcher of this job exited with 0"
+
+
+def _of_name(fact: Fact, manifest: Manifest) -> Judged:
+    law = "P13 what is made takes the place of nothing"
+    ref = ref_of(manifest)
+    taken = ref in fact.before.world.objects
+    return law, f"{ref.kind} {ref.name} was there" if taken else ""
 
 
 def _of_create(fact: Fact, manifest: Manifest) -> Iterator[Judged]:
@@ -162,6 +173,7 @@ def _of_delete(fact: Fact, action: mpijob.Delete) -> Iterator[Judged]:
         yield from _of_launcher_deletion(action, value, job)
     elif action.ref.kind == "Pod" and fact.unchanged:
         yield _of_worker_deletion(action, value, job)
+        yield _of_replacement(fact, value)
 
 
 def _of_launcher_deletion(
@@ -211,6 +223,21 @@ def _of_deadline(fact: Fact, status: JobStatus) -> Judged:
     seconds = fact.decided.run_policy.active_deadline_seconds
     over = _is_over(fact, status.start_time, seconds or 0)
     return law, "" if over and seconds is not None else f"it has {seconds} s"
+
+
+def _of_replacement(fact: Fact, value: Manifest) -> Judged:
+    law = "B5.3 a worker that died at once is not replaced at once"
+    status, state = status_of(value), NOTHING
+    for container in mappings(status.get("containerStatuses")):
+        state = mapping(mapping(container.get("state")).get("terminated"))
+    started, ended = (time_of(state.get(f"{at}At")) for at in ("started", "finished"))
+    stays = fact.decided.status.verdict is None and not fact.decided.run_policy.suspend
+    if status.get("phase") != "Failed" or not (started and ended and stays):
+        return law, None
+    if ended - started >= DIED_AT_ONCE:
+        return law, None
+    over = _is_over(fact, ended, int(DIED_AT_ONCE.total_seconds()))
+    return law, "" if over else f"it ended at {ended}"
 
 
 def _of_resumption(fact: Fact, action: mpijob.Touch) -> Judged:

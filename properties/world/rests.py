@@ -2,6 +2,7 @@
 """What must be true where nothing more happens: the job has arrived (P28)."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from mpijob import names
 from mpijob.job import CleanPodPolicy, MPIJob
@@ -15,6 +16,10 @@ from properties.world.truth import generation_of
 # What is wrong; empty where nothing is; None where the check was not at stake.
 Finding = str | None
 Judged = tuple[str, Finding]
+
+
+# Whatever it was: bad luck, somebody's object in the way, an old view.
+REFUSED_ONCE: Final = "P33 what was refused once is not refused for good"
 
 
 def live_pods(state: State, job: MPIJob) -> tuple[list[Ref], list[Ref]]:
@@ -53,9 +58,7 @@ def owners_of(value: Manifest) -> set[str]:
 def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
     """Judge where nothing more happens."""
     if state.truth.refused:
-        names_told = [refusal.name for refusal in state.memory.refusals]
-        law = "P33 what was refused once is not refused for good"
-        yield law, f"{', '.join(names_told)} cannot be made" if names_told else ""
+        yield REFUSED_ONCE, _still_refused(state, job)
     if job is None:
         # What has no owner is somebody else's.
         left = [r.name for r, v in state.world.objects.items() if owners_of(v)]
@@ -79,6 +82,21 @@ def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
     else:
         yield "P29 the workers are 0 to n-1, each once", _not_whole(state, job)
         yield "P28 it arrives: a running job runs", _not_running(state, job)
+
+
+def _still_refused(state: State, job: MPIJob | None) -> str:
+    """Tell what is still missing, or told to be, though nobody refuses it any more."""
+    told = [refusal.name for refusal in state.memory.refusals]
+    if told or job is None or job.terminating:
+        return f"{', '.join(told)} cannot be made" if told else ""
+    status = job.status
+    if status.verdict is not None or job.run_policy.suspend:
+        return ""
+    if status.is_true(ConditionType.BLOCKED):
+        return "the status still says so"
+    there = {ref.kind for ref in state.world.objects}
+    missing = {"Service", "ConfigMap", "Secret", "Job"} - there
+    return f"there is no {', '.join(sorted(missing))}" if missing else ""
 
 
 def _remembered(state: State, job: MPIJob) -> Iterator[Judged]:

@@ -20,6 +20,7 @@ from properties.world.ends import End, end_of
 from properties.world.moves import Moves
 from properties.world.operator import SHIPPED, Engine, Looks
 from properties.world.scene import Scene
+from properties.world.sending import REFUSED
 from properties.world.state import Left, State
 
 # Any job of this size is at rest long before.
@@ -128,6 +129,7 @@ class Search:
         """Follow how it goes on without trouble, as far as that is not known yet."""
         path: list[int] = []
         whats: list[str] = []
+        refused: list[str] = []
         while len(path) <= ARRIVES_WITHIN:
             key = hash(key_of(state, self.values))
             if (known := self._good.get(key)) is not None:
@@ -144,12 +146,16 @@ class Search:
                 self._arrived(path, -1)
                 return
             whats.append(move.what)
+            if move.answer.code >= REFUSED:
+                refused.append(move.what)
             for wrong in self.checks.move(state, move):
                 self._tell(wrong, number, tuple(whats))
                 return
             state = move.after
-        how = f"no rest after {ARRIVES_WITHIN} moves without trouble"
-        self._tell(Wrong("P28 it arrives: and rests", how), number, tuple(whats[:40]))
+        for wrong in self.checks.restless(ARRIVES_WITHIN, refused):
+            self._tell(wrong, number, tuple(whats[:40]))
+            return
+        self._arrived(path, ARRIVES_WITHIN)  # Nobody asked whether it does.
 
     def _arrived(self, path: list[int], known: int) -> None:
         for count, key in enumerate(reversed(path), known + 1):

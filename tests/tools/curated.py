@@ -90,9 +90,10 @@ def page() -> Iterator[str]:
     """Yield the lines of the measured part of the page."""
     verdicts = {mutant.bug: verdict for mutant in ALL if (verdict := kept(mutant))}
     killed = [m for m in ALL if m.bug in verdicts and noticed(verdicts[m.bug])]
+    known = [m for m in ALL if m.same]
     seconds = sum(verdict.seconds for verdict in verdicts.values())
     what = f"{len(ALL)} mutants, of which a law noticed {len(killed)}"
-    yield f"{what}, in {seconds:.0f} s."
+    yield f"{what}, and {len(known)} nobody could, in {seconds:.0f} s."
     for part, mutants in TABLE.items():
         yield f"\n### {part}\n"
         yield "| bug | class | noticed by | seconds |"
