@@ -129,7 +129,9 @@ def played(life: Life) -> Life:
 
 def rest(walk: list[Edit], job: Manifest | None = None) -> Life:
     """Return where a job comes to rest after a walk of edits."""
-    return played(Life(job or a_job(), script_of(walk), GANG, START))
+    life = Life(job or a_job(), script_of(walk), GANG, START)
+    life.cluster.has_our_crd = False  # It would refuse what is impossible.
+    return played(life)
 
 
 def edited(walk: list[Edit]) -> Manifest:

@@ -15,6 +15,16 @@ JOB = Ref("batch/v1", "Job", "hpc", "pi-launcher")
 GROUP = Ref("scheduling.volcano.sh/v1beta1", "PodGroup", "hpc", "pi")
 MPIJOB = Ref("kubeflow.org/v2beta1", "MPIJob", "hpc", "pi")
 
+AN_EVENT: dict[str, Any] = {
+    "action": "Reconcile",
+    "eventTime": "2030-01-01T00:00:00.000000Z",
+    "metadata": {"generateName": "pi-", "namespace": "hpc"},
+    "reason": "Told",
+    "reportingController": "kubeflow.org/mpi-operator",
+    "reportingInstance": "test",
+    "type": "Normal",
+}
+
 
 def an_object(ref: Ref, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON.
     metadata = {"name": ref.name, "namespace": ref.namespace}

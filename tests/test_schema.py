@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mpijob.problems import Problem
 from mpijob_operator.field_path import parse_path
-from mpijob_operator.schema import json_schema
+from mpijob_operator.json_schema import json_schema
 from tests.schema_by_hand import SCHEMA, SPEC, job, with_container
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -238,11 +238,9 @@ def test_a_long_name_does_not_break_the_table() -> None:
 
 
 def gates() -> Manifest:
-    return {
-        "template": {
-            "spec": {"schedulingGates": [{"name": "g"}], "containers": [{"name": "x"}]}
-        }
-    }
+    container = {"name": "x", "image": "y"}
+    spec = {"schedulingGates": [{"name": "g"}], "containers": [container]}
+    return {"template": {"spec": spec}}
 
 
 def test_a_gated_worker_is_not_bound() -> None:

@@ -20,7 +20,6 @@ from mpijob_operator.simulation.typed import (
 from tests.builders import cases
 from tests.in_memory import (
     GROUP,
-    JOB,
     SERVICE,
     a_cluster,
     an_apply,
@@ -115,10 +114,10 @@ def test_an_apply_takes_back_nothing_that_another_applied_too() -> None:
 
 
 def test_two_purposes_under_one_manager_undo_each_other() -> None:
-    cluster = a_cluster(an_object(JOB, spec={"suspend": False}))
-    cluster.answer(an_apply(JOB, metadata={"labels": {"app": "pi"}}))
-    cluster.answer(an_apply(JOB, spec={"suspend": True}))
-    assert "labels" not in metadata_of(cluster, JOB)
+    cluster = a_cluster(an_object(GROUP, spec={"minMember": 1}))
+    cluster.answer(an_apply(GROUP, metadata={"labels": {"app": "pi"}}))
+    cluster.answer(an_apply(GROUP, spec={"minMember": 2}))
+    assert "labels" not in metadata_of(cluster, GROUP)
 
 
 def test_an_equal_apply_is_no_write() -> None:
@@ -131,17 +130,14 @@ def test_an_equal_apply_is_no_write() -> None:
 
 def test_managed_fields_tell_who_applied_what() -> None:
     cluster = a_cluster()
-    owners = [{"uid": "u", "kind": "MPIJob"}]
-    cluster.answer(
-        an_apply(
-            SERVICE, metadata={"ownerReferences": owners}, spec={"selector": {"a": "b"}}
-        )
-    )
-    (entry,) = metadata_of(cluster, SERVICE)["managedFields"]
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u"}
+    metadata = {"ownerReferences": [owner]}
+    cluster.answer(an_apply(GROUP, metadata=metadata, spec={"minMember": 1}))
+    (entry,) = metadata_of(cluster, GROUP)["managedFields"]
     assert entry["manager"] == "ours"
     assert entry["fieldsV1"] == {
         "f:metadata": {"f:ownerReferences": {'k:{"uid":"u"}': {}}},
-        "f:spec": {"f:selector": {}},
+        "f:spec": {"f:minMember": {}},
     }
 
 

@@ -13,6 +13,7 @@ from mpijob_operator.simulation.cluster import Cluster
 from mpijob_operator.simulation.garbage_collector import collector
 from tests.builders import cases
 from tests.in_memory import (
+    AN_EVENT,
     JOB,
     MPIJOB,
     POD,
@@ -83,8 +84,8 @@ def test_admission_may_refuse_a_kind() -> None:
 def test_an_event_is_kept_apart() -> None:
     cluster = a_cluster()
     ref = Ref("events.k8s.io/v1", "Event", "hpc", "")
-    assert code(cluster, Request(Verb.CREATE, ref, {"reason": "Told"})) == (201, "Told")
-    assert cluster.events == ({"reason": "Told"},)
+    assert code(cluster, Request(Verb.CREATE, ref, AN_EVENT)) == (201, "Told")
+    assert cluster.events == (AN_EVENT,)
     assert not cluster.objects
 
 

@@ -25,41 +25,22 @@ from attrs import field, frozen
 
 from mpijob.problems import Problem
 from mpijob_operator.field_path import Path, path_text, printable, type_word
+from mpijob_operator.json_schema import OpenApi, json_schema
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
-# A schema is JSON of our own CRD: what a keyword holds is known, and no type says it.
-OpenApi = Mapping[str, Any]
+# What a keyword of a schema holds: it is known, and no type says it.
 Parameter = Any
 
 # What to say of a value, and how to mend it.
 Fault = tuple[str, str]
 
-# What means the same in both languages, and holds no schema.
-_SAME: Final = (
-    "enum",
-    "maxItems",
-    "maxLength",
-    "maxProperties",
-    "maximum",
-    "minItems",
-    "minLength",
-    "minProperties",
-    "minimum",
-    "multipleOf",
-    "pattern",
-    "required",
-    "type",
-    "uniqueItems",
-)
+# A problem, and the keyword of the schema that a value fails by.
+Keyed = tuple[str, Problem]
 
-# Formats that limit a number. The others tell of fields that no user writes (times in
-# the status), or nothing to the API server either.
-_RANGES: Final = {
-    "int32": (-(2**31), 2**31 - 1),
-    "int64": (-(2**63), 2**63 - 1),
-}
+# The keyword by which a list fails that has an item twice.
+REPEATS: Final = "x-kubernetes-list-type"
 
 # The API server knows these of every object, whatever the schema says.
 _HEAD: Final = frozenset({"apiVersion", "kind", "metadata"})
@@ -85,42 +66,6 @@ _TYPES: Final = {
 _VALUE_SHOWN_MAX: Final = 32
 
 _QUOTE_IT: Final = "quote it: without quotes YAML reads yes, 0644 or 1e3 as no text"
-
-
-def json_schema(open_api: OpenApi) -> dict[str, Any]:
-    """Return the structural schema in the words of JSON Schema 2020-12."""
-    schema = {key: open_api[key] for key in _SAME if key in open_api}
-    if open_api.get("x-kubernetes-int-or-string"):
-        schema["type"] = ["integer", "string"]
-    elif "anyOf" in open_api:
-        schema["anyOf"] = [json_schema(form) for form in open_api["anyOf"]]
-    for key in ("allOf", "oneOf"):
-        if key in open_api:
-            schema[key] = [json_schema(form) for form in open_api[key]]
-    for key in ("items", "additionalProperties", "not"):
-        if isinstance(open_api.get(key), Mapping):
-            schema[key] = json_schema(open_api[key])
-    if "properties" in open_api:
-        fields: OpenApi = open_api["properties"]
-        schema["properties"] = {key: json_schema(fields[key]) for key in fields}
-    _limit(schema, open_api)
-    if open_api.get("nullable") and "type" in schema:
-        # An enum has to name null itself, says the API server.
-        types = schema["type"]
-        schema["type"] = [*([types] if isinstance(types, str) else types), "null"]
-    return schema
-
-
-def _limit(schema: dict[str, Any], open_api: OpenApi) -> None:
-    if open_api.get("format") in _RANGES and open_api.get("type") == "integer":
-        least, most = _RANGES[open_api["format"]]
-        schema["minimum"] = max(schema.get("minimum", least), least)
-        schema["maximum"] = min(schema.get("maximum", most), most)
-    for limit in ("minimum", "maximum"):
-        # OpenAPI 3.0 says with a boolean what JSON Schema says with a number.
-        exclusive = f"exclusive{limit.capitalize()}"
-        if open_api.get(exclusive):
-            schema[exclusive] = schema.pop(limit)
 
 
 def _shown(value: object) -> str:
@@ -341,19 +286,23 @@ class Schema:
         One difference is left: where an object must have so many entries, unknown ones
         count here, while the API server has dropped them by then.
         """
+        return tuple(problem for _, problem in self.faults_of(value))
+
+    def faults_of(self, value: Mapping[str, object]) -> tuple[Keyed, ...]:
+        """Return the same, each with the keyword of the schema that it fails by."""
         stored = self.with_defaults(value)
         found = dict.fromkeys(self._faults(stored))
         for path, schema, inner in _walk(self.open_api, stored):
-            kind = schema.get("x-kubernetes-list-type")
+            kind = schema.get(REPEATS)
             if isinstance(inner, list) and kind in ("map", "set"):
-                items = cast("list[object]", inner)
-                found.update(dict.fromkeys(_repeats(path, schema, items)))
+                repeats = _repeats(path, schema, cast("list[object]", inner))
+                found.update(dict.fromkeys((REPEATS, each) for each in repeats))
         return tuple(found)
 
-    def _faults(self, stored: Mapping[str, object]) -> Iterator[Problem]:
+    def _faults(self, stored: Mapping[str, object]) -> Iterator[Keyed]:
         for error in self._validator.iter_errors(cast("Any", stored)):
-            *inside, keyword = error.schema_path
-            schema: Any = self._json_schema
+            *inside, last = error.schema_path
+            keyword, schema = str(last), cast("Any", self._json_schema)
             for part in inside:
                 schema = schema[part]
             path = tuple(error.instance_path)
@@ -361,13 +310,14 @@ class Schema:
                 for name in schema["required"]:
                     if name not in cast("Mapping[str, object]", error.instance):
                         where = path_text((*path, name))
-                        yield Problem(where, "is missing, and must be given")
+                        yield keyword, Problem(where, "is missing, and must be given")
             elif keyword in _FAULTS:
-                fault = _FAULTS[str(keyword)]
                 instance = cast("Any", error.instance)
-                yield Problem(path_text(path), *fault(instance, schema[keyword]))
+                words = _FAULTS[keyword](instance, schema[keyword])
+                yield keyword, Problem(path_text(path), *words)
             else:
-                yield Problem(path_text(path), f"does not fit the schema ({keyword})")
+                words = (f"does not fit the schema ({keyword})", "")
+                yield keyword, Problem(path_text(path), *words)
 
     def warnings_of(self, value: Mapping[str, object]) -> tuple[Problem, ...]:
         """Return the fields that the API server would drop without a word.

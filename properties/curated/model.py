@@ -81,10 +81,10 @@ MODEL: Final[tuple[Mutant, ...]] = (
         "A refused apply has been done.",
         (2, 16),
         "mpijob_operator.simulation.cluster",
-        "            return no\n        if live is None:\n",
+        "            return no\n        after = outcome.value if live is None",
         "            if live is not None:\n"
         "                self._write(ref, live, merging.without_nulls(outcome.value))\n"
-        "            return no\n        if live is None:\n",
+        "            return no\n        after = outcome.value if live is None",
         ("cluster: what is refused changes nothing",),
     ),
     # --- The garbage collector --------------------------------------------------

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from tests.controlplane import harness
-from tests.lockstep import mutants, plane
+from tests.lockstep import mutants, plane, rows
 from tests.lockstep.abstractions import Row
 from tests.lockstep.compare import Difference, Judge
 from tests.lockstep.programs import program_of
@@ -63,7 +63,7 @@ def main() -> None:
         return
     with plane.judge(harness.programs()) as judge:
         if asked.mutants:
-            sys.exit(mutants.report(judge))
+            sys.exit(mutants.report(judge) + rows.report(judge))
         seeds = range(asked.seed, asked.seed + asked.programs)
         sys.exit(bool(report(judge, seeds, first=asked.first)))
 

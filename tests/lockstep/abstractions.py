@@ -56,8 +56,8 @@ class Row(enum.Enum):
     )
     # What no program does.
     VALIDATION = (
-        "validation, and fields that may not change",
-        "but for uids and finalizers: the one in memory takes all that is of its type",
+        "what is wrong and is in no table",
+        "`simulation/tables` has what our operator, its users or Kueue can meet",
     )
     DEFAULTS = (
         "defaults",
@@ -227,12 +227,12 @@ _CONFLICT: Final = re.compile(r"conflict with .*")
 def causes(mine: Said, its: Said, tally: Tally) -> tuple[list[Any], list[Any]]:
     """Return what two refusals say is at fault."""
     alike: Callable[[str], str] = _who
-    if any(fields.BEFORE_FIRST_APPLY in words for _, words in mine.causes):
+    if any(fields.BEFORE_FIRST_APPLY in words for *_, words in mine.causes):
         tally[Row.TOGETHER] += 1
         alike = _nobody
     tally[Row.WORDS] += bool(mine.causes)
     told = [
-        sorted({(field, alike(words)) for field, words in one.causes})
+        sorted({(field, reason, alike(words)) for field, reason, words in one.causes})
         for one in (mine, its)
     ]
     return told[0], told[1]

@@ -37,7 +37,8 @@ class Said:
 
     code: int
     reason: str = ""
-    causes: tuple[tuple[str, str], ...] = ()  # A field and what is wrong with it.
+    # Fields, of what sort each fault is, and in what words.
+    causes: tuple[tuple[str, str, str], ...] = ()
     objects: tuple[Json, ...] = ()
 
 
@@ -50,7 +51,8 @@ def said(step: Step, answer: Answer) -> Said:
         return Said(answer.code, objects=listed)
     if body.get("kind") == "Status":
         told = mappings(mapping(body.get("details")).get("causes"))
-        causes = sorted((c.get("field", ""), c.get("message", "")) for c in told)
+        keys = ("field", "reason", "message")
+        causes = sorted(tuple(cause.get(key, "") for key in keys) for cause in told)
         return Said(answer.code, strings(body).get("reason", ""), tuple(causes))
     return Said(answer.code, objects=(dict(body),))
 
@@ -117,8 +119,12 @@ class Model:
     """The server in memory; its clock is this machine's."""
 
     namespace: str
+    minor: int  # Of Kubernetes 1.
     cluster: Recording = field(factory=_started)
     seen: Seen = field(factory=Seen)
+
+    def __attrs_post_init__(self) -> None:
+        self.cluster.minor = self.minor
 
     def do(self, step: Step) -> Said:
         """Do one step of a program."""
@@ -177,6 +183,10 @@ class Model:
         if live is None:
             return refusals.not_found(ref)
         after = merged(dict(live), self._body(step))
+        of_status = bool(owner.subresource)
+        refuses = self.cluster.refusal_of_status if of_status else self.cluster.refusal
+        if no := refuses(ref, after, live):
+            return no
         self.cluster.update(ref, after, owner)
         # Of an object that is gone with its last finalizer, what was written.
         left = self.cluster.objects.get(ref, self.cluster.written)

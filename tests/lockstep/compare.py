@@ -120,7 +120,9 @@ class Judge:
         self.steps += len(program)
         namespace = f"program-{self.programs}"
         run = _Run(
-            Model(namespace), Real(namespace, self.client, self.minor), self.tally
+            Model(namespace, self.minor),
+            Real(namespace, self.client, self.minor),
+            self.tally,
         )
         for index, step in enumerate(program, 1):
             if words := tuple(run.step(step)):

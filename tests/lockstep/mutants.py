@@ -14,7 +14,8 @@ from mpijob_operator.simulation import cluster, deletion, fields, merging, refus
 from mpijob_operator.simulation.cluster import Cluster
 from mpijob_operator.simulation.typed import Type
 from tests.lockstep.compare import Judge
-from tests.lockstep.programs import program_of
+from tests.lockstep.programs import Program, program_of
+from tests.lockstep.stories import STORIES
 
 PROGRAMS: Final = 300
 
@@ -109,12 +110,18 @@ MUTANTS: Final = (
 )
 
 
+def _programs() -> Iterator[Program]:
+    """Yield what is tried: the stories first, for some bugs are rare."""
+    yield from STORIES.values()
+    yield from map(program_of, range(PROGRAMS))
+
+
 def killer(judge: Judge, mutant: Mutant) -> int | None:
     """Return the number of the first program that tells a mutant, None if none does."""
     with mock.patch.object(mutant.where, mutant.name, mutant.instead):
-        for seed in range(PROGRAMS):
-            if judge.difference(program_of(seed)) is not None:
-                return seed + 1
+        for number, program in enumerate(_programs(), 1):
+            if judge.difference(program) is not None:
+                return number
     return None
 
 

@@ -241,8 +241,61 @@ def phase(random: Random) -> Json:
     return {"phase": phase, "message": random.choice(TEXTS)}
 
 
+_TIME: Final = "2030-01-01T00:00:01Z"
+_JOB_CONDITIONS: Final = (
+    "Complete",
+    "Failed",
+    "FailureTarget",
+    "SuccessCriteriaMet",
+    "Suspended",
+)
+
+
 def active(random: Random) -> Json:
-    return {"active": random.choice((1, 2))}
+    return {"active": random.choice((-1, None, 1, 1, 2, 2))}
+
+
+def counts(random: Random) -> Json:
+    field = random.choice(("failed", "ready", "succeeded", "terminating"))
+    return {field: random.choice((-1, None, 1, 1, 2))}
+
+
+def times(random: Random) -> Json:
+    field = random.choice(("completionTime", "startTime", "startTime"))
+    return {field: random.choice((None, *(f"2030-01-01T00:00:0{n}Z" for n in "012")))}
+
+
+# What is said together, as it must be: a Job's end, and of what it is the end.
+_ENDS: Final[tuple[Json, ...]] = (
+    {"completionTime": _TIME, "conditions": ["SuccessCriteriaMet", "Complete"]},
+    {"conditions": ["FailureTarget", "Failed"]},
+)
+
+
+def job_conditions(random: Random) -> Json:
+    """Draw conditions, at random or such as go together."""
+    types = random.sample(_JOB_CONDITIONS, random.choice((0, 1, 1, 2)))
+    said: Json = random.choice((*_ENDS, *({"conditions": types},) * 2))
+    conditions = [
+        {
+            "type": type_,
+            "status": random.choice(("True", "True", "False")),
+            "lastProbeTime": _TIME,
+            "lastTransitionTime": _TIME,
+        }
+        for type_ in said["conditions"]
+    ]
+    return {**said, "conditions": conditions or None}
+
+
+def job_state(random: Random) -> Json:
+    parts = random.sample(
+        (active, counts, times, job_conditions), random.choice((1, 1, 2))
+    )
+    found: Json = {}
+    for part in parts:
+        found = merged(found, part(random))
+    return found
 
 
 def job_status(random: Random) -> Json:
@@ -277,7 +330,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             plural="jobs",
             base={"metadata": {"labels": {"app": "pi"}}, "spec": JOB},
             parts=(suspend, parallelism),
-            status=active,
+            status=job_state,
         ),
         Kind(
             api_version="kubeflow.org/v2beta1",

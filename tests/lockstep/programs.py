@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from attrs import asdict, frozen
 
 from mpijob.loose import NOTHING
+from tests.lockstep.faults import FAULTS
 from tests.lockstep.objects import (
     BOGUS,
     FORMER,
@@ -43,6 +44,8 @@ Verb = Literal[
 NEVER: Final = "@never"
 
 NAMES: Final = ("a", "b", "c")
+# What is a name for some kinds, or none.
+ODD_NAMES: Final = ("A", "a.b", "9a", "a" * 64, "a-")
 MANAGERS: Final = ("m", "n", "o")
 STEPS_MAX: Final = 14
 
@@ -78,6 +81,8 @@ class Draw:
         kinds = random.sample(sorted(KINDS), 2)
         count = random.choice((1, 1, 2, 2, 3))
         targets = [(random.choice(kinds), random.choice(NAMES)) for _ in range(count)]
+        if self._chance(0.1):
+            targets.append((random.choice(kinds), random.choice(ODD_NAMES)))
         self.targets = [*targets, targets[0]]  # Most is about one object.
 
     def program(self) -> Program:
@@ -107,7 +112,15 @@ class Draw:
     def _whole(self, kind: Kind) -> Json:
         """Draw a whole object: what a client sends that describes all of it."""
         parts = (*METADATA, *kind.parts, *kind.parts)
-        return merged(kind.base, self._parts(parts, self.random.choice((0, 1, 2, 3))))
+        body = self._parts(parts, self.random.choice((0, 1, 2, 3)))
+        return self._faulty(kind, merged(kind.base, body))
+
+    def _faulty(self, kind: Kind, body: Json) -> Json:
+        """Return a body with which now and then something is wrong."""
+        if self._chance(0.8):
+            return body
+        fault = self.random.choice(list(FAULTS[kind.name].values()))
+        return merged(body, fault)
 
     # --- The steps ----------------------------------------------------------------
 
@@ -163,6 +176,8 @@ class Draw:
         elif self._chance(0.3):
             key = self.random.choice(("labels", "annotations"))
             body = {"metadata": {key: {self.random.choice(("i", "j", "k")): None}}}
+        else:
+            body = self._faulty(kind, body)
         return Step(verb, kind.name, name, body, self.random.choice(MANAGERS))
 
     def forget(self, kind: Kind, name: str) -> Step:

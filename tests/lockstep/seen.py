@@ -56,7 +56,9 @@ class Seen:
     def _owners(self, entries: list[Json]) -> list[Json]:
         key, found = ("MPIJob", "a"), dict[str, Json]()
         for entry in entries:
-            uid = _recalled(self._uids, key, entry["uid"], BOGUS_UID)
+            uid = entry["uid"]
+            if uid.startswith("@"):
+                uid = _recalled(self._uids, key, uid, BOGUS_UID)
             found[uid] = {**entry, "uid": uid}  # No owner is named twice.
         return list(found.values())
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tests.lockstep.faults import ELSEWHERE, OTHERS
 from tests.lockstep.objects import BOGUS, FORMER, KINDS, NOW, Json, merged
 from tests.lockstep.programs import Program, Step, Verb
 
@@ -37,6 +38,20 @@ BIND: Final = Step("bind", "Pod", "a")
 
 def kill(grace: int) -> Step:
     return Step("kill", "Pod", "a", grace=grace)
+
+
+def refused(kind: str, fault: Json) -> Program:
+    """Return a program that makes and changes objects with something amiss."""
+    base = KINDS[kind].base
+    return (
+        create(kind, fault),
+        delete(kind, "Background"),
+        create(kind),
+        edit(kind, fault),
+        Step("apply", kind, "b", merged(base, fault), force=True),
+        apply(kind, fault, force=True),
+        edit(kind, {"metadata": {"labels": {"i": "p"}}}),
+    )
 
 
 _QUEUE: Final[Json] = {"spec": {"queue": "q"}}
@@ -171,6 +186,16 @@ STORIES: Final[Mapping[str, Program]] = {
         apply("PodGroup", merged(HELD, _BLOCKED), force=True),
         delete("PodGroup"),
         apply("PodGroup"),
+    ),
+    **{
+        f"a {name} is refused": (create("Job", fault),)
+        for name, fault in OTHERS.items()
+    },
+    "a Service stays where it is": (create("Service"), edit("Service", ELSEWHERE)),
+    "an MPIJob has a spec": (
+        Step("create", "MPIJob", "a", LABEL),
+        create("MPIJob"),
+        edit("MPIJob", {"spec": None}),
     ),
     "what an apply leaves of a list is nothing, not null": (
         apply("Job", merged(HELD, _OWNERS)),

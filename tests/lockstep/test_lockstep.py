@@ -10,12 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.controlplane.fixtures import needed_programs
-from tests.lockstep import plane
+from tests.lockstep import plane, rows
 from tests.lockstep.__main__ import run
 from tests.lockstep.abstractions import COMPARED
 from tests.lockstep.compare import Judge
+from tests.lockstep.faults import FAULTS
 from tests.lockstep.mutants import MUTANTS, Mutant, killer
-from tests.lockstep.stories import STORIES
+from tests.lockstep.stories import STORIES, refused
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.slow]
 
@@ -33,6 +34,13 @@ def test_what_once_told_the_servers_apart_does_no_more(
 ) -> None:
     found = judge.difference(STORIES[story])
     assert found is None, str(found)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_what_is_refused_is_refused_alike(judge: Judge, kind: str) -> None:
+    for what, fault in FAULTS[kind].items():
+        found = judge.difference(refused(kind, fault))
+        assert found is None, f"{what}:\n{found}"
 
 
 def _differing(judge: Judge, seeds: range) -> list[str]:
@@ -62,3 +70,10 @@ def test_more_random_programs_end_alike(judge: Judge) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.bug)
 def test_the_real_server_tells_a_mutant(judge: Judge, mutant: Mutant) -> None:
     assert killer(judge, mutant) is not None
+
+
+@pytest.mark.long
+def test_the_real_server_tells_that_a_row_is_missing(judge: Judge) -> None:
+    known = rows.record(judge)
+    assert not known.differs()
+    assert list(rows.unnoticed(known)) == []

@@ -19,7 +19,7 @@ from mpijob.names import Ref
 from mpijob.wire import text_of_time, time_of
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request, Verb, ref_of
-from mpijob_operator.simulation import deletion, fields, merging, refusals
+from mpijob_operator.simulation import deletion, fields, merging, refusals, validation
 from mpijob_operator.simulation.typed import known_types
 
 # Whose the updates are that the cluster's own programs and its users make.
@@ -55,6 +55,8 @@ class Cluster:
         self.refusing: Mapping[str, str] = NOTHING
         # Events are told and never looked at again: they are apart, and no change.
         self.events: tuple[Manifest, ...] = ()
+        # Of Kubernetes 1, and whether it has our CRD: mpi-operator's takes any job.
+        self.minor, self.has_our_crd = validation.MINOR, True
 
     def snapshot(self) -> Snapshot:
         """Return the cluster as it is."""
@@ -235,6 +237,24 @@ class Cluster:
             metadata["managedFields"] = fields.managed_fields(owners, ref.api_version)
         return {**value, "metadata": metadata}
 
+    # --- What it refuses ------------------------------------------------------
+
+    def refusal(
+        self, ref: Ref, after: Manifest, before: Manifest | None = None
+    ) -> Answer | None:
+        """Return why an object may not be so, or may not become so; None if it may."""
+        if ref.kind == "MPIJob" and not self.has_our_crd:
+            return None
+        faults = validation.mistakes_of(ref.kind, after, before, self.minor)
+        return refusals.invalid(ref, faults) if faults else None
+
+    def refusal_of_status(
+        self, ref: Ref, after: Manifest, before: Manifest
+    ) -> Answer | None:
+        """Return why a status may not follow another, None if it may."""
+        faults = validation.mistakes_of_status(ref.kind, after, before)
+        return refusals.invalid(ref, faults) if faults else None
+
     # --- Requests -------------------------------------------------------------
 
     def _answer_get(self, request: Request) -> Answer:
@@ -243,6 +263,8 @@ class Cluster:
 
     def _answer_create(self, request: Request) -> Answer:
         ref = request.ref
+        if no := self.refusal(ref, request.body):
+            return no
         if ref.kind == "Event":
             self.events = (*self.events, request.body)
             return Answer(201, request.body)
@@ -262,16 +284,23 @@ class Cluster:
         if outcome.mistakes or outcome.conflicts:
             return refusals.not_applied(ref, outcome)
         guard = strings(request.body["metadata"])
-        if no := refusals.apply_guard(ref, live, guard, outcome.value):
+        if no := refusals.apply_guard(ref, live, guard):
             return no
-        if live is None:
-            if words := self.refusing.get(ref.kind):
-                return refusals.forbidden(ref, words)
-            self.create(outcome.value, outcome.owners)
-            return Answer(201, self.objects[ref])
-        after = merging.without_nulls(outcome.value)
-        if outcome.owners != self.owners.get(ref):
-            after = self._owned(ref, after, outcome.owners)
+        after = outcome.value if live is None else merging.without_nulls(outcome.value)
+        if no := self.refusal(ref, after, live):
+            return no
+        if live is not None:
+            return self._applied(ref, live, after, outcome.owners)
+        if words := self.refusing.get(ref.kind):
+            return refusals.forbidden(ref, words)
+        self.create(after, outcome.owners)
+        return Answer(201, self.objects[ref])
+
+    def _applied(
+        self, ref: Ref, live: Manifest, after: Manifest, owners: fields.Owners
+    ) -> Answer:
+        if owners != self.owners.get(ref):
+            after = self._owned(ref, after, owners)
         return Answer(200, live if after == live else self._write(ref, live, after))
 
     def _answer_replace(self, request: Request) -> Answer:
@@ -283,6 +312,8 @@ class Cluster:
         manager = request.query.get("fieldManager", "")
         owner = fields.Owner(fields.UPDATE, manager, request.subresource)
         after = {**live, request.subresource: request.body["status"]}
+        if no := self.refusal_of_status(ref, after, live):
+            return no
         self.update(ref, after, owner)
         return Answer(200, self.objects[ref])
 

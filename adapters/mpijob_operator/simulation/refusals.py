@@ -2,10 +2,13 @@
 """How the API server in memory says no."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
-from mpijob.loose import Manifest, sequence
+from mpijob.loose import Manifest
 from mpijob.names import Ref
 from mpijob_operator.executor import Answer
+from mpijob_operator.simulation import checks
+from mpijob_operator.simulation.checks import Fault
 from mpijob_operator.simulation.fields import BUILT_IN, Outcome
 
 
@@ -46,34 +49,48 @@ def forbidden(ref: Ref, words: str) -> Answer:
     return refusal(403, "Forbidden", f'"{ref.name}" is forbidden: {words}')
 
 
-def _invalid(ref: Ref, mistakes: list[tuple[str, str]]) -> Answer:
-    told = ", ".join(f"{field}: {words}" for field, words in mistakes)
-    message = f'{ref.kind} "{ref.name}" is invalid: {told}'
-    causes = [{"field": field, "message": words} for field, words in mistakes]
+def invalid(ref: Ref, faults: Iterable[Fault]) -> Answer:
+    """Say all that is wrong with an object."""
+    causes = [
+        {
+            "reason": fault.reason,
+            "message": f"{_SORTS[fault.reason]}{fault.words and f': {fault.words}'}",
+            "field": fault.below,
+        }
+        for fault in faults
+    ]
+    told = ", ".join(f"{cause['field']}: {cause['message']}" for cause in causes)
+    group = ref.api_version.rpartition("/")[0]
+    kind = f"{ref.kind}.{group}" if group else ref.kind
+    words = f"[{told}]" if len(causes) > 1 else told
+    message = f'{kind} "{ref.name}" is invalid: {words}'
     return refusal(422, "Invalid", message, causes)
 
 
+# How the server begins to tell what is wrong.
+_SORTS: Final = {
+    checks.DUPLICATE: "Duplicate value",
+    checks.FORBIDDEN: "Forbidden",
+    checks.INVALID: "Invalid value",
+    checks.NOT_FOUND: "Not found",
+    checks.NOT_SUPPORTED: "Unsupported value",
+    checks.REQUIRED: "Required value",
+    checks.TOO_LONG: "Too long",
+    checks.TOO_MANY: "Too many",
+    checks.TYPE: "Invalid value",
+}
+
+
 def apply_guard(
-    ref: Ref, live: Manifest | None, guard: Mapping[str, str], after: Manifest
+    ref: Ref, live: Manifest | None, guard: Mapping[str, str]
 ) -> Answer | None:
     """Return why an apply may not touch what is there, or is not."""
-    uid, version = guard.get("uid"), guard.get("resourceVersion")
     if live is None:
         # Whatever the version says: nothing is there that it could be of.
-        return changed(ref) if uid else None
-    if version not in (None, live["metadata"]["resourceVersion"]):
-        return changed(ref)
-    mistakes: list[tuple[str, str]] = []
-    if uid not in (None, live["metadata"]["uid"]):
-        mistakes.append(("metadata.uid", "field is immutable"))
-    if "deletionTimestamp" in live["metadata"] and not _held(after) <= _held(live):
-        words = "no new finalizers can be added if the object is being deleted"
-        mistakes.append(("metadata.finalizers", words))
-    return _invalid(ref, mistakes) if mistakes else None
-
-
-def _held(value: Manifest) -> frozenset[str]:
-    return frozenset(sequence(value["metadata"].get("finalizers")))
+        return changed(ref) if guard.get("uid") else None
+    version = guard.get("resourceVersion")
+    is_old = version not in (None, live["metadata"]["resourceVersion"])
+    return changed(ref) if is_old else None
 
 
 def replace_guard(ref: Ref, live: Manifest, guard: Mapping[str, str]) -> Answer | None:
@@ -81,7 +98,8 @@ def replace_guard(ref: Ref, live: Manifest, guard: Mapping[str, str]) -> Answer 
     version = guard.get("resourceVersion", "")
     if not version and ref.api_version not in BUILT_IN:
         words = "must be specified for an update"
-        return _invalid(ref, [("metadata.resourceVersion", words)])
+        at = "metadata.resourceVersion"
+        return invalid(ref, [checks.Fault(at, checks.INVALID, words)])
     if version not in ("", live["metadata"]["resourceVersion"]):
         return changed(ref)
     return None

@@ -6,7 +6,7 @@ cluster will hold by then.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mpijob import names
@@ -33,8 +33,11 @@ def edit(cluster: Cluster, job: Ref, *, path: Path, value: object) -> str:
     after = _with_field(cluster.objects[job], path, value)
     if after is None:
         return f"finds nothing to set at {path_text(path)}"
+    what = f"sets {path_text(path)} to {_shown(value)}"
+    if no := cluster.refusal(job, after, cluster.objects[job]):
+        return f"is refused: {what} ({no.reason}: {no.message})"
     cluster.update(job, after)
-    return f"sets {path_text(path)} to {_shown(value)}"
+    return what
 
 
 def _with_field(value: Any, path: Path, new: object) -> Any:  # noqa: ANN401 - JSON.
@@ -185,9 +188,20 @@ _API_VERSIONS: Final = {"Job": "batch/v1"}
 def _bystander(ref: Ref) -> Manifest:
     """Return an object that is there and does nothing."""
     metadata = {"name": ref.name, "namespace": ref.namespace}
-    spec: Manifest = {"suspend": True, "template": {}} if ref.kind == "Job" else NOTHING
     base = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata}
-    return {**base, "spec": spec}
+    return {**base, **_IDLE.get(ref.kind, NOTHING)}
+
+
+# It is of no image, so that nothing of it runs; a Job makes no pod of it.
+_POD: Final = {
+    "containers": [{"name": "main", "image": "none"}],
+    "restartPolicy": "Never",
+}
+_IDLE: Final[Mapping[str, Manifest]] = {
+    "Job": {"spec": {"suspend": True, "template": {"spec": _POD}}},
+    "Pod": {"spec": _POD},
+    "Service": {"spec": {"clusterIP": "None"}},
+}
 
 
 def worker(job: Ref, index: int) -> Ref:
