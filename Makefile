@@ -121,6 +121,7 @@ lockstep: $(VENV)/.ready controlplane ## Hold the API server in memory against t
 traces: $(VENV)/.ready controlplane ## Hold the Job controller in memory against the real one
 	$(BIN)/python -m tests.traces --programs 120
 	$(BIN)/python -m tests.traces --programs 240 --races
+	$(BIN)/python -m tests.traces --mutants
 
 curated: $(VENV)/.ready ## Put the bugs of docs/mutants.md in, each to be noticed by a law
 	$(BIN)/python -m tests.tools.curated --again

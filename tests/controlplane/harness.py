@@ -148,8 +148,12 @@ class ControlPlane:
         self._run("kube-apiserver", self._api_server_flags(etcd))
         wait_until(self._ready, "the API server answers")
 
-    def start_controllers(self) -> None:
-        """Start the controllers that act on Jobs, Pods and owners."""
+    def start_controllers(self, flags: Mapping[str, str] | None = None) -> None:
+        """Start the controllers that act on Jobs, Pods and owners.
+
+        Args:
+            flags: More flags, over those that they have here.
+        """
         kubeconfig = self.kubeconfig()
         self._run(
             "kube-controller-manager",
@@ -163,6 +167,7 @@ class ControlPlane:
                 "secure-port": str(free_port()),
                 "cert-dir": str(self.folder / "controllers"),
                 "service-account-private-key-file": str(self._key),
+                **(flags or {}),
             },
         )
 

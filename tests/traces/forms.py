@@ -6,7 +6,7 @@ one. A pod that was counted while its finalizer is still there is taken as let g
 what the Job's status counts apart, for a while, is taken as counted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from mpijob.loose import Manifest, count, mapping, mappings, sequence, strings
@@ -27,16 +27,23 @@ def folded(job: Json, pods: Iterable[Json]) -> tuple[Json, list[Json]]:
     """
     status = dict(status_of(job))
     apart = mapping(status.pop("uncountedTerminatedPods", None))
-    uids: set[object] = set()
     for field in ("succeeded", "failed"):
         counted = sequence(apart.get(field))
         status[field] = count(status.get(field)) + len(counted)
-        uids.update(counted)
-    left = (
-        released(pod, TRACKING) if pod["metadata"]["uid"] in uids else pod
-        for pod in pods
-    )
+    left = (let_go(pod, counted_apart(job)) for pod in pods)
     return {**job, "status": status}, [pod for pod in left if not is_let_go(pod)]
+
+
+def counted_apart(job: Json) -> frozenset[object]:
+    """Return the uids of the pods that a Job counts apart."""
+    apart = mapping(status_of(job).get("uncountedTerminatedPods"))
+    fields = (sequence(apart.get(field)) for field in ("succeeded", "failed"))
+    return frozenset(uid for counted in fields for uid in counted)
+
+
+def let_go(pod: Json, counted: Collection[object]) -> Json:
+    """Return a pod that is let go if it was counted."""
+    return released(pod, TRACKING) if pod["metadata"]["uid"] in counted else pod
 
 
 def is_let_go(value: Manifest) -> bool:

@@ -23,6 +23,7 @@ from mpijob_operator.requests import ref_of
 from mpijob_operator.simulation.cluster import Cluster, is_terminating, owner_uids
 from mpijob_operator.simulation.deeds import Deed, Program
 from mpijob_operator.simulation.garbage_collector import collector
+from mpijob_operator.simulation.job_controller import View as JobView
 from mpijob_operator.simulation.job_controller import job_controller, pod_of
 from tests.traces.moments import (
     Log,
@@ -100,16 +101,23 @@ class Automaton:
         target = shape(after, self.uid)
         if shape(before, self.uid).is_like(target):
             return "nothing that is compared"
-        if way := self._by_the_collector(number, before, target):
-            return way
+        now = self.log.now[number]
+        for pods in range(now[1], -1, -1):
+            if self._by_the_collector(number, number, pods, target):
+                age = "what is there" if pods == now[1] else "older pods"
+                return f"the garbage collector, by {age}"
         if self._is_given(each, before, after):
             return "given"
-        now = self.log.now[number]
         found = {view for view in self._later(now) if self._by(view, number, target)}
-        if not found:
-            return "given" if _is_removal(ref_of(each.value), before, after) else None
-        self.views = found
-        return "the Job controller, " + _age(now, found)
+        if found:
+            self.views = found
+            return "the Job controller, " + _age(now, found)
+        if _is_removal(ref_of(each.value), before, after):
+            return "given"
+        owners = range(number - 1, -1, -1)
+        older = ((n, pods) for n in owners for pods in (now[1], self.log.now[n][1]))
+        by_owners = (self._by_the_collector(number, *view, target) for view in older)
+        return "the garbage collector, by an older owner" if any(by_owners) else None
 
     def _is_given(self, each: Written, before: Objects, after: Objects) -> bool:
         """Tell whether a user, a kubelet or the API server wrote it."""
@@ -131,21 +139,29 @@ class Automaton:
         return False
 
     def _by_the_collector(
-        self, number: int, before: Objects, target: Shape
-    ) -> str | None:
-        """Return how the garbage collector wrote it, by what is there or was."""
-        newest = self.log.now[number][1]
-        for pods in range(newest, -1, -1):
-            older = held(None, list(self.log.pods[pods].values()))
-            things = {ref: v for ref, v in before.items() if ref.kind != "Pod"}
-            for deed in self.controllers.garbage(cluster_of({**things, **older})):
-                world = cluster_of(before)
-                if deed.ref in before:
+        self, number: int, things: int, pods: int, target: Shape
+    ) -> bool:
+        """Tell whether the garbage collector may have written it.
+
+        Args:
+            number: Which write.
+            things: After how many writes it saw what owns pods.
+            pods: After how many of pods' writes it saw pods.
+            target: What was there afterwards.
+        """
+        counted = self.log.counted[self.log.now[number][0]]
+        older = held(None, list(self.log.pods[pods].values()), counted)
+        # That there is no owner it asks the API server; how one was, it remembers.
+        known = {**self.log.moment(number), **self.log.moment(things)}
+        owners = {ref: value for ref, value in known.items() if ref.kind != "Pod"}
+        for deed in self.controllers.garbage(cluster_of({**owners, **older})):
+            for met in self._met(number):
+                world = cluster_of(met)
+                if deed.ref in met:
                     deed.perform(world)
                 if passes(world, self.uid, target):
-                    age = "what is there" if pods == newest else "older pods"
-                    return f"the garbage collector, by {age}"
-        return None
+                    return True
+        return False
 
     def _met(self, number: int) -> Iterator[Objects]:
         """Yield what a write may have met: what is there, or a pod not yet bound.
@@ -155,12 +171,12 @@ class Automaton:
         """
         before = self.log.moment(number)
         yield before
-        last = self.outcome.log[number - 1]
-        if last.kind != "Pod" or (ref := ref_of(last.value)) not in before:
-            return
-        older = self.log.moment(number - 1).get(ref)
-        if older is not None and _is_bound(before[ref]) and not _is_bound(older):
-            yield {**before, ref: _unbound(before[ref])}
+        for ref, pod in before.items():
+            if ref.kind == "Pod" and _is_bound(pod) and not is_terminating(pod):
+                log = self.outcome.log[:number]
+                known = [w.value for w in log if (w.kind, w.name) == ("Pod", ref.name)]
+                if not all(map(_is_bound, known[-2:])):
+                    yield {**before, ref: _unbound(pod)}
 
     def _later(self, now: View) -> Iterator[View]:
         """Yield each view that is not older than all that are possible."""
@@ -283,7 +299,7 @@ class Run:
 
     def reaches(self, seen: Watched, there: Watched, steps: int = STEPS_MAX) -> bool:
         """Tell whether some steps from here make of what is there what was written."""
-        for deed in self.controller(seen):
+        for deed in (*self.controller(seen), *_counting(seen)):
             view, world = seen.copy(), there.copy()
             if not self._perform(deed, view, world):
                 continue
@@ -329,6 +345,14 @@ class Run:
             result.pods.get(name) in (before.pods.get(name), self.target.pods.get(name))
             for name in pods
         ) and (result.things == before.things or before.things != self.target.things)
+
+
+def _counting(seen: Cluster) -> Iterator[Deed]:
+    """Yield the counts alone: all that is written while a pod it made is waited for."""
+    for ref, job in seen.all("Job"):
+        pods = seen.dependents(job["metadata"]["uid"])
+        view = JobView(seen, ref, job, tuple(p for p in pods if p[0].kind == "Pod"))
+        yield view.writes(lambda job, _: job)
 
 
 def _is_bound(pod: Manifest) -> bool:

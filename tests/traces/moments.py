@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The moments of a log: what was there after each write, in truth and in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -11,7 +11,14 @@ from mpijob.names import Ref
 from mpijob_operator.requests import ref_of
 from mpijob_operator.simulation.cluster import Cluster
 from mpijob_operator.simulation.life import START
-from tests.traces.forms import folded, form_of_job, form_of_pod, is_let_go
+from tests.traces.forms import (
+    counted_apart,
+    folded,
+    form_of_job,
+    form_of_pod,
+    is_let_go,
+    let_go,
+)
 from tests.traces.recorder import Written
 
 Json = dict[str, Any]
@@ -56,9 +63,17 @@ def shape(objects: Mapping[Ref, Manifest], uid: str) -> Shape:
     return Shape(things, pods)
 
 
-def held(job: Json | None, others: list[Json]) -> dict[Ref, Json]:
-    """Return objects as the model has them: what is counted is counted for good."""
-    pods = [value for value in others if value["kind"] == "Pod"]
+def held(
+    job: Json | None, others: list[Json], counted: Collection[object] = ()
+) -> dict[Ref, Json]:
+    """Return objects as the model has them: what is counted is counted for good.
+
+    Args:
+        job: The Job, None where there is none.
+        others: All else.
+        counted: The uids of pods that the Job counted, which may be gone by now.
+    """
+    pods = [let_go(each, counted) for each in others if each["kind"] == "Pod"]
     rest = [value for value in others if value["kind"] != "Pod"]
     if job is not None:
         job, pods = folded(job, pods)
@@ -115,6 +130,7 @@ class Log:
     pods: list[dict[str, Json]] = field(factory=lambda: [{}])
     now: list[View] = field(factory=lambda: [(0, 0)])
     others: list[dict[str, Json]] = field(factory=lambda: [{}])
+    counted: list[frozenset[object]] = field(factory=lambda: [frozenset[object]()])
 
     def __attrs_post_init__(self) -> None:
         for each in self.written:
@@ -122,6 +138,7 @@ class Log:
             others = dict(self.others[-1])
             if each.kind == "Job":
                 self.jobs.append(None if each.gone else each.value)
+                self.counted.append(self.counted[-1] | counted_apart(each.value))
                 job += 1
             elif each.kind == "Pod":
                 self.pods.append(_after(self.pods[-1], each))
@@ -135,7 +152,7 @@ class Log:
         """Return what was there after so many writes."""
         job, pods = self.now[number]
         everything = [*self.pods[pods].values(), *self.others[number].values()]
-        return held(self.jobs[job], everything)
+        return held(self.jobs[job], everything, self.counted[job])
 
     def seen(self, view: View) -> dict[Ref, Json]:
         """Return what somebody takes to be there who has seen so much.
@@ -144,7 +161,8 @@ class Log:
         """
         job, pods = view
         going = filter(is_let_go, self.pods[pods].values())
-        there = held(self.jobs[job], list(self.pods[pods].values()))
+        found = list(self.pods[pods].values())
+        there = held(self.jobs[job], found, self.counted[job])
         return {**there, **{ref_of(pod): pod for pod in going}}
 
 

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the automaton takes as explained: logs written by hand, no control plane."""
+"""What the automaton takes as explained: logs by hand, and recorded ones."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
+
+import pytest
 
 from mpijob.loose import Manifest
 from mpijob_operator.simulation.deeds import placed, released
 from mpijob_operator.simulation.job_controller import TRACKING, pod_of
+from tests.traces import recorded
 from tests.traces.inclusion import explained
 from tests.traces.memory import JOB, OWNER, Model
+from tests.traces.mutants import MUTANTS, Mutant, killers
 from tests.traces.outcome import Outcome
 from tests.traces.programs import read
 from tests.traces.recorder import Written
@@ -81,6 +85,13 @@ def test_a_pod_that_goes_is_counted_until_it_is_known_to_be_gone() -> None:
     assert not explained(Outcome(PROGRAM, tuple(log))).story
 
 
+def test_a_controller_that_waits_for_its_pod_counts_and_does_nothing_else() -> None:
+    log = list(suspended_while_its_pod_is_made(bound=False).log)
+    counted = placed(log[2].value, "status.active", 1)
+    log.insert(4, Written(8, "Job", gone=False, value=dict(counted)))
+    assert not explained(Outcome(PROGRAM, tuple(log))).story
+
+
 def test_a_job_that_is_resumed_tells_when_it_began_though_it_has_succeeded() -> None:
     """Its pod was made, and ended, before the controller knew of the suspension."""
     model = Model(read("backoffLimit=1 Never suspend=true: resume"))
@@ -96,3 +107,16 @@ def test_a_job_that_is_resumed_tells_when_it_began_though_it_has_succeeded() -> 
     created = (owner, owner), (suspended, suspended)
     whole = outcome(*created, (suspended, resumed), (resumed, begun), (begun, done))
     assert not explained(whole).story
+
+
+LOGS: Final = tuple(recorded.outcomes())
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: str(log.program))
+def test_what_real_controllers_wrote_is_what_the_model_allows(log: Outcome) -> None:
+    assert not (story := explained(log).story), story
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: str(mutant.mistake))
+def test_a_mistake_in_the_model_is_told_by_what_was_recorded(mutant: Mutant) -> None:
+    assert next(iter(killers(mutant, LOGS)), None)

@@ -161,7 +161,7 @@ def _orphans(cluster: Cluster) -> list[Deed]:
 
 
 def _release(ref: Ref, cluster: Cluster) -> None:
-    cluster.update(ref, _untracked(cluster.objects[ref]))
+    cluster.update(ref, released(cluster.objects[ref], TRACKING))
 
 
 Due = list[Deed] | None
@@ -180,8 +180,12 @@ def _counts_pods(view: View) -> Due:
 
 def _lets_go(view: View) -> Due:
     """Of a Job that succeeded, or is on its way out, pods may go as they are."""
-    going = is_true(view.job, "SuccessCriteriaMet") or is_terminating(view.job)
-    return (_counts(view) or _releases(view) or None) if going else None
+    met, going = is_true(view.job, "SuccessCriteriaMet"), is_terminating(view.job)
+    if not met and not going:
+        return None
+    said = met or is_true(view.job, "FailureTarget")
+    fails = None if said else _fails(view)
+    return fails or _counts(view) or _releases(view) or None
 
 
 def _releases(view: View) -> list[Deed]:
@@ -194,7 +198,7 @@ def _count(cluster: Cluster, *, job: Ref, pod: Ref) -> None:
     field = "succeeded" if status_of(ended)["phase"] == "Succeeded" else "failed"
     total = count(status_of(value).get(field)) + 1
     cluster.update(job, placed(value, f"status.{field}", total))
-    cluster.update(pod, _untracked(ended))
+    cluster.update(pod, released(ended, TRACKING))
 
 
 # The intention, and the end that follows once no pod is left to end.
@@ -208,9 +212,12 @@ def _ends(view: View) -> Due:
             continue
         if view.unfinished:
             return _deletions(view)
+        # The API server lets no Job end without startTime, which goes at a suspension.
+        if (told := _counts(view)) or "startTime" not in status_of(view.job):
+            return told
         words = said.get("reason", ""), said.get("message", "")
         change = partial(_ended, end=end, words=words)
-        return _counts(view) or [view.writes(change, f"Job {{}} is {end}")]
+        return [view.writes(change, f"Job {{}} is {end}")]
     return None
 
 
@@ -379,10 +386,6 @@ def _let_go(ref: Ref, cluster: Cluster) -> None:
     """Delete a pod and count it as nothing: it ends because we ask, not by itself."""
     _release(ref, cluster)
     cluster.delete(ref)
-
-
-def _untracked(pod: Manifest) -> Manifest:
-    return released(pod, TRACKING)
 
 
 # The first whose case it is has its turn.
