@@ -18,6 +18,7 @@ from tests.builders import (
     Sighting,
     a_job,
     a_launcher,
+    a_status,
     a_thing,
     a_worker,
     answer,
@@ -95,6 +96,7 @@ def test_labels_are_put_where_children_are_to_stay(
     assert managers == (["mpi-operator-labels"] if expected else [])
 
 
+ENDED = a_status("Created", "Failed", start_time=at(-60), completion_time=at(-10))
 TOLD = JobCondition(since=at(-10))
 JUST_TOLD = JobCondition(since=at(-9.5))
 
@@ -115,6 +117,14 @@ JUST_TOLD = JobCondition(since=at(-9.5))
         a_launcher(suspend=True), None),
     "at a time unknown": (a_job(status=RUNNING), a_launcher(suspend=True,
         conditions={"Suspended": JobCondition()}), False),
+    "its result is certain, and cannot be told": (a_job(status=RUNNING),
+        a_launcher(suspend=True, conditions={"SuccessCriteriaMet": TOLD}), False),
+    "the same, and the job has ended by it": (a_job(policy=SUSPEND, status=STOPPING),
+        a_launcher(suspend=True, conditions={"FailureTarget": TOLD}), False),
+    "the job has ended by itself": (a_job(policy=SUSPEND, status=ENDED),
+        a_launcher(suspend=True, conditions={"Suspended": TOLD}), None),
+    "its end is told": (a_job(policy=SUSPEND, status=STOPPING),
+        a_launcher(suspend=True, conditions={"Complete": TOLD}), None),
     "it goes": (a_job(status=RUNNING), a_launcher(suspend=True, terminating=True),
         None),
     "it runs": (a_job(status=RUNNING), a_launcher(), None),

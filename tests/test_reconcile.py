@@ -171,6 +171,8 @@ def test_each_wait_for_a_name_is_as_long_as_those_before(
     "the first of several": (limited(61), (quick(0, -1), *BUSY[1:]), 1),
     "held": (a_job(status=STARTED, slotsPerWorker=-1), (quick(0, -1),), None),
     "the launcher may go on": (a_job(status=RUNNING), (TOLD,), 7),
+    "the launcher may end": (a_job(status=FINISHED), (TOLD._replace(conditions={
+        "SuccessCriteriaMet": JobCondition(since=at(-3))}),), 7),
     "the launcher was told to go on": (a_job(status=RUNNING), (TOLD._replace(
         conditions={}),), None),
     "not while held": (a_job(status=RUNNING, slotsPerWorker=-1), (TOLD,), None),

@@ -222,15 +222,24 @@ def _labels(case: Case, stage: Stage) -> Iterator[Touch]:
 RESUME_AFTER_S: Final = 10
 
 
-def resume_at(case: Case) -> datetime | None:
-    """Return when a launcher Job that somebody suspended is told to go on (B6.1)."""
-    job = case.roster.launcher
-    if job is None or not job.suspend or job.terminating:
+def resume_at(case: Case, stage: Stage) -> datetime | None:
+    """Return when a launcher Job that is suspended is told to go on (B6.1).
+
+    One whose result is certain, too: the API server lets no Job end without startTime,
+    and a suspension takes that (KEP-5440, Kubernetes 1.36).
+    """
+    job, fate = case.roster.launcher, fate_of(Child.LAUNCHER, stage)
+    if job is None or not job.suspend or job.terminating or job.finished:
         return None
-    told = job.conditions.get("Suspended")
+    if fate is not Fate.WANT and not (fate is Fate.TIDY and job.ending):
+        return None
+    told = next((job.conditions[t] for t in _TOLD if t in job.conditions), None)
     if told is None:
-        return None  # The Job controller will say so, and that wakes us.
+        return None  # The Job controller will say something, and that wakes us.
     return later(told.since, RESUME_AFTER_S) or case.world.now
+
+
+_TOLD: Final = ("Suspended", "SuccessCriteriaMet", "FailureTarget")
 
 
 def _suspend(case: Case, stage: Stage) -> Iterator[Touch]:
@@ -239,7 +248,7 @@ def _suspend(case: Case, stage: Stage) -> Iterator[Touch]:
     if job is None:
         return
     stop = fate is Fate.STOP and not job.suspend
-    if stop or (fate is Fate.WANT and is_over(resume_at(case), case.world.now)):
+    if stop or is_over(resume_at(case, stage), case.world.now):
         fields, version = {"spec": {"suspend": stop}}, job.resource_version
         yield Touch(Manager.SUSPEND, _ref(case, job), job.uid, version, fields)
 

@@ -139,6 +139,7 @@ def _requeue_after(
         waited = (now - since).total_seconds()
         moments.append(later(now, min(max(waited, AGAIN_S), AGAIN_MAX_S)))
     if fate_of(Child.WORKER, stage) is Fate.WANT:
-        moments += [replaceable(case)[1], family.resume_at(case)]
+        moments.append(replaceable(case)[1])
+    moments.append(family.resume_at(case, stage))
     ahead = [moment - now for moment in moments if moment is not None and moment > now]
     return min(ahead, default=None)

@@ -225,8 +225,8 @@ CHILDREN: Final[tuple[Mutant, ...]] = (
         "A launcher Job that somebody suspended stays so.",
         (8,),
         "mpijob.family",
-        "(fate is Fate.WANT and is_over(resume_at(case), case.world.now))",
-        "False",
+        "if stop or is_over(resume_at(case, stage), case.world.now):",
+        "if stop:",
         ("cleanup: a launcher that somebody stopped goes on",),
     ),
     Mutant(

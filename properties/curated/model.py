@@ -128,8 +128,8 @@ MODEL: Final[tuple[Mutant, ...]] = (
         "A pod that was counted is held for ever.",
         (10,),
         "mpijob_operator.simulation.job_controller",
-        "    return released(pod, TRACKING)\n",
-        "    return pod\n",
+        "    cluster.update(pod, released(ended, TRACKING))\n",
+        "    cluster.update(pod, ended)\n",
         ("scene: one worker, suspended and resumed",),
     ),
     Mutant(

@@ -166,8 +166,8 @@ PLANS: Final[tuple[Mutant, ...]] = (
         "Nobody looks again when a failed worker may be replaced.",
         (3, 8),
         "mpijob.reconcile",
-        "moments += [replaceable(case)[1], family.resume_at(case)]",
-        "moments += [family.resume_at(case)]",
+        "        moments.append(replaceable(case)[1])\n",
+        "        pass\n",
         (
             "evidence: what time alone changes is looked at in time",
             "scene: one worker, failures that wait to be made good | P38",
@@ -177,8 +177,8 @@ PLANS: Final[tuple[Mutant, ...]] = (
         "Nobody looks again at a launcher Job that somebody suspended.",
         (3, 8),
         "mpijob.reconcile",
-        "moments += [replaceable(case)[1], family.resume_at(case)]",
-        "moments += [replaceable(case)[1]]",
+        "    moments.append(family.resume_at(case, stage))\n",
+        "",
         ("scene: one worker, its launcher Job suspended by somebody | P38",),
     ),
 )

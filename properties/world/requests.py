@@ -240,12 +240,18 @@ def _of_replacement(fact: Fact, value: Manifest) -> Judged:
     return law, "" if over else f"it ended at {ended}"
 
 
+# What tells that a suspended Job is not on its way to anything.
+_TOLD: Final = ("Suspended", "SuccessCriteriaMet", "FailureTarget")
+
+
 def _of_resumption(fact: Fact, action: mpijob.Touch) -> Judged:
     law = "B6.1 a launcher Job that somebody suspended is left alone at first"
     value = fact.before.world.objects.get(action.ref)
     resumes = mapping(action.fields.get("spec")).get("suspend") is False
     if value is None or not resumes or not mapping(value["spec"]).get("suspend"):
         return law, None
-    stopped = time_of(condition_of(value, "Suspended").get("lastTransitionTime"))
+    told = (condition_of(value, type_) for type_ in _TOLD)
+    said = next((one for one in told if one.get("status") == "True"), NOTHING)
+    stopped = time_of(said.get("lastTransitionTime"))
     over = _is_over(fact, stopped, int(LEFT_ALONE.total_seconds()))
     return law, "" if over else f"it was stopped at {stopped}"
