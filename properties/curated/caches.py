@@ -35,6 +35,14 @@ CACHES: Final[tuple[Mutant, ...]] = (
         ("scene: one worker, nothing amiss",),
     ),
     Mutant(
+        "A list that was asked for while a plan was carried out shows all of it.",
+        (2,),
+        "mpijob_operator.controller.memory",
+        "        wrote=now,\n",
+        "        wrote=now - timeout_s,\n",
+        ("looks: what became of a plan is known to the next look",),
+    ),
+    Mutant(
         "What was written is forgotten at once.",
         (2,),
         "mpijob_operator.controller.memory",

@@ -197,6 +197,10 @@ STORIES: Final[Mapping[str, Program]] = {
         create("MPIJob"),
         edit("MPIJob", {"spec": None}),
     ),
+    "a number that is null in an apply is none": (
+        apply("Job"),
+        touch("Job", {"spec": {"ttlSecondsAfterFinished": None}}),
+    ),
     "what an apply leaves of a list is nothing, not null": (
         apply("Job", merged(HELD, _OWNERS)),
         apply("Job"),
