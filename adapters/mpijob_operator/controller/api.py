@@ -194,8 +194,7 @@ class Api:
         try:
             async with self.session.request(
                 "GET" if body is None else "POST",
-                f"{self.connection.server}{path}",
-                params=query,
+                self._url(path, query),
                 data=None if body is None else orjson.dumps(body),
                 headers={
                     "Accept": accept,
@@ -250,8 +249,7 @@ class Api:
         )
         try:
             response = await self.session.get(
-                f"{self.connection.server}{path}",
-                params={**query, "watch": "true"},
+                self._url(path, {**query, "watch": "true"}),
                 headers={"Accept": accept, **await self.connection.headers()},
                 timeout=timeout,
                 proxy=self.connection.proxy,
