@@ -5,6 +5,7 @@ import argparse
 import os
 
 from mpijob_operator.controller import flags
+from mpijob_operator.keypair import key_pair
 from mpijob_operator.streams import Streams
 
 BAD_INPUT = 1
@@ -31,6 +32,9 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
     try:
         # Here, because whoever only plans needs none of it.
         from mpijob_operator.controller import process  # noqa: PLC0415 - see above.
+
+        # No job is the first to find that keys cannot be drawn.
+        key_pair()
     except ModuleNotFoundError as error:
         hint = "pip install 'mpijob[operator]'"
         streams.error(

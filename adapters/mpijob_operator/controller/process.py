@@ -44,7 +44,6 @@ from mpijob_operator.controller.queue import Queue
 from mpijob_operator.controller.recorder import Recorder
 from mpijob_operator.controller.reflector import Reflector
 from mpijob_operator.controller.store import Store
-from mpijob_operator.keypair import key_pair
 from mpijob_operator.streams import Streams
 
 DONE: Final = 0
@@ -67,8 +66,6 @@ _log: Final = logging.getLogger(__name__)
 def run(flags: Flags, streams: Streams) -> int:
     """Run until a signal ends it, or the lease is lost; return the exit code."""
     gc.set_threshold(GARBAGE)
-    # A library that is missing, or one that cannot draw, is told of before any job.
-    key_pair()
     logs.configure(flags.log_format, flags.log_level, sys.stderr)
     try:
         return asyncio.run(_main(flags))
