@@ -79,6 +79,9 @@ def test_admission_may_refuse_a_kind() -> None:
     )
     assert code(cluster, an_apply(SERVICE)) == (403, "Forbidden")
     assert not cluster.objects
+    # Before it is seen whether the name is taken.
+    cluster.create(an_object(POD))
+    assert code(cluster, request) == (403, "Forbidden")
 
 
 def test_an_event_is_kept_apart() -> None:

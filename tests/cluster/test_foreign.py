@@ -210,13 +210,15 @@ def test_a_job_of_which_no_pod_may_be_made_ends(stage: Stage) -> None:
 @pytest.mark.rule("B1.7", "B4.1")
 def test_a_quota_blocks_until_it_is_raised(stage: Stage) -> None:
     path = f"/api/v1/namespaces/{stage.namespace}/resourcequotas"
+    secret = {"metadata": {"name": "x"}}
+    stage.client.create(stage.path("secrets"), secret).expect(201)
     hard = {"count/secrets": "0"}
     body = {"metadata": {"name": "small"}, "spec": {"hard": hard}}
     made = stage.client.create(path, body).expect(201)
     # What the quota controller would write, which is not among ours.
     made["status"] = {"hard": hard, "used": hard}
     stage.client.replace(f"{path}/small/status", made).expect(200)
-    secret = {"metadata": {"name": "x"}}
+    # Of a name that is taken as well: admission comes before what is there.
     stage.wait(
         lambda: stage.client.create(stage.path("secrets"), secret).code == 403,
         "the quota holds",

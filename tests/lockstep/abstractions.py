@@ -69,6 +69,10 @@ class Row(enum.Enum):
     )
     NAMES = ("generateName", "the names that a server chooses are random")
     EVENTS = ("Events", "they are told and not kept")
+    GIVEN_NULLS = (
+        "null as the value of a known field in what is applied to a built-in kind",
+        "the real one keeps an empty value or refuses it; whoever plans sends none",
+    )
     APPLIED_STATUS = ("an apply to a subresource", "we have none")
     OLDER = (
         "who owns metadata that a status is sent without, before Kubernetes 1.37",

@@ -268,10 +268,11 @@ class Cluster:
         if ref.kind == "Event":
             self.events = (*self.events, request.body)
             return Answer(201, request.body)
-        if ref in self.objects:
-            return refusals.exists(ref)
+        # Admission comes first: a quota says no to a name that is taken, too.
         if words := self.refusing.get(ref.kind):
             return refusals.forbidden(ref, words)
+        if ref in self.objects:
+            return refusals.exists(ref)
         return Answer(201, self.objects[self.create(request.body)])
 
     def _answer_apply(self, request: Request) -> Answer:
