@@ -146,6 +146,8 @@ def rows(minor: int) -> Iterator[Row]:
             name = f"CHANGES {kind} {row.at} {row.check.__name__}"
             yield Row(name, tables, "CHANGES", left)
     for index, rule in enumerate(job_status.RULES):
+        if not rule.since <= minor <= rule.until:
+            continue
         others = job_status.RULES[:index] + job_status.RULES[index + 1 :]
         name = f"status {rule.field}: {rule.words}"
         yield Row(name, job_status, "RULES", others)
@@ -207,12 +209,13 @@ class Record:
     told: tuple[tuple[Program, list[Verdict]], ...]
     minor: int
 
-    def differs(self) -> bool:
-        """Tell whether the server in memory says anything else."""
-        return any(
-            _told(Model("rows", self.minor), program) != verdicts
-            for program, verdicts in self.told
-        )
+    def differing(self) -> Iterator[str]:
+        """Yield the programs of which the server in memory says anything else."""
+        for program, verdicts in self.told:
+            told = _told(Model("rows", self.minor), program)
+            if told != verdicts:
+                steps = "\n".join(map(str, program))
+                yield f"{steps}\nin memory: {told}\nthe real one: {verdicts}"
 
 
 def record(judge: Judge) -> Record:
@@ -228,7 +231,7 @@ def unnoticed(known: Record) -> Iterator[str]:
     """Yield the rows without which the server in memory says just the same."""
     for row in rows(known.minor):
         with without(row):
-            if not known.differs():
+            if next(known.differing(), None) is None:
                 yield row.name
 
 

@@ -75,5 +75,6 @@ def test_the_real_server_tells_a_mutant(judge: Judge, mutant: Mutant) -> None:
 @pytest.mark.long
 def test_the_real_server_tells_that_a_row_is_missing(judge: Judge) -> None:
     known = rows.record(judge)
-    assert not known.differs()
+    found = next(known.differing(), None)
+    assert found is None, found
     assert list(rows.unnoticed(known)) == []

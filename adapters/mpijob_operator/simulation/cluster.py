@@ -252,7 +252,7 @@ class Cluster:
         self, ref: Ref, after: Manifest, before: Manifest
     ) -> Answer | None:
         """Return why a status may not follow another, None if it may."""
-        faults = validation.mistakes_of_status(ref.kind, after, before)
+        faults = validation.mistakes_of_status(ref.kind, after, before, self.minor)
         return refusals.invalid(ref, faults) if faults else None
 
     # --- Requests -------------------------------------------------------------

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the status of a Job may say after what it said: a table.
 
-It is taken of Kubernetes 1.37.2, for Jobs without indexes: of `ValidateJobStatusUpdate`
-in `pkg/apis/batch/validation`, as `pkg/registry/batch/job/strategy` asks for it.
+It is taken of Kubernetes 1.37.2 and 1.35.4, for Jobs without indexes: of
+`ValidateJobStatusUpdate` in `pkg/apis/batch/validation`, as
+`pkg/registry/batch/job/strategy` asks for it.
 """
 
 from collections.abc import Callable, Iterator
@@ -59,6 +60,9 @@ class Rule:
     reason: str
     words: str
     broken: Broken
+    # The minor versions of Kubernetes that have it.
+    since: int = 0
+    until: int = 99
 
 
 def _other(old: Standing, new: Standing, *names: str) -> bool:
@@ -75,6 +79,14 @@ def _ended(old: Standing, new: Standing, *names: str) -> bool:
     """Tell whether a Job has ended, and that or something else is new."""
     is_new = old.finished != new.finished or _other(old, new, *names)
     return new.finished and is_new
+
+
+def _starts_anew(old: Standing, new: Standing) -> bool:
+    """Tell whether a Job starts anew that is not suspended, nor was until now."""
+    resumed = old.true("Suspended") and new.resumed
+    may = mapping(new.job.get("spec")).get("suspend") is True or resumed
+    is_new = old.said("startTime") is not None and _other(old, new, "startTime")
+    return is_new and not may
 
 
 def _negative(name: str) -> Broken:
@@ -181,13 +193,17 @@ RULES: Final = (
     ),
     Rule(
         "startTime",
+        REQUIRED,
+        "startTime cannot be removed for unsuspended job",
+        _starts_anew,
+        until=35,
+    ),
+    Rule(
+        "startTime",
         INVALID,
         "field is immutable for unsuspended job once set",
-        lambda o, n: (
-            o.said("startTime") is not None
-            and _other(o, n, "startTime")
-            and not _may_start_anew(o, n)
-        ),
+        _starts_anew,
+        since=36,
     ),
     Rule(
         "ready",
@@ -202,15 +218,9 @@ RULES: Final = (
 )
 
 
-def _may_start_anew(old: Standing, new: Standing) -> bool:
-    """Tell whether a Job is suspended, or was until now."""
-    resumed = old.true("Suspended") and new.resumed
-    return mapping(new.job.get("spec")).get("suspend") is True or resumed
-
-
-def mistakes_of(after: Manifest, before: Manifest) -> Iterator[Fault]:
+def mistakes_of(after: Manifest, before: Manifest, minor: int) -> Iterator[Fault]:
     """Yield all for which the API server refuses the status of a Job."""
     old, new = Standing(before), Standing(after)
     for rule in RULES:
-        if rule.broken(old, new):
+        if rule.since <= minor <= rule.until and rule.broken(old, new):
             yield Fault(f"status.{rule.field}", rule.reason, rule.words)

@@ -94,14 +94,14 @@ def _value_at(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON.
 
 
 def mistakes_of_status(
-    kind: str, after: Manifest, before: Manifest
+    kind: str, after: Manifest, before: Manifest, minor: int = MINOR
 ) -> tuple[Fault, ...]:
     """Return all for which the API server refuses a status; of few kinds it looks."""
     match kind:
         case "MPIJob":
             return tuple(custom.mistakes_of_status(after))
         case "Job":
-            return tuple(dict.fromkeys(job_status.mistakes_of(after, before)))
+            return tuple(dict.fromkeys(job_status.mistakes_of(after, before, minor)))
         case _:
             return ()
 
