@@ -106,10 +106,14 @@ _READINESS: Final = (
 
 @st.composite
 def waiting(draw: st.DrawFn) -> SmallCluster:
-    """Draw a job with WaitForWorkersReady before its launcher is made."""
+    """Draw a job with WaitForWorkersReady before its launcher is made, or goes on."""
     life = SmallCluster(Question(draw(fresh_jobs(WAITS)), (), draw(worlds)))
     life.settle(_ROUNDS)
     life.all_pods_run()
+    if is_stopped := draw(st.booleans()):
+        life.settle(_ROUNDS)
+        life.launcher_is_suspended(0)
+        life.time_passes(99)
     which = draw(_WHICH)
     match draw(st.sampled_from(_READINESS)):
         case "none is ready":
@@ -122,7 +126,7 @@ def waiting(draw: st.DrawFn) -> SmallCluster:
         case _:
             pass
     # Where it was made too early, this is before that.
-    if (launcher := life.launcher) is not None:
+    if (launcher := life.launcher) is not None and not is_stopped:
         life.remove(launcher)
     return life
 

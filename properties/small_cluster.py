@@ -234,6 +234,12 @@ class SmallCluster:
             status.setdefault("conditions", []).append(said)
             self._bump(job)
 
+    def launcher_is_suspended(self, _: int) -> None:
+        """Somebody suspends the launcher Job alone, and it stops."""
+        if (job := self.launcher) is not None:
+            job["spec"]["suspend"] = True
+            self.launcher_says("Suspended")
+
     def launcher_is_terminating(self, _: int) -> None:
         """Somebody deletes the launcher Job in the foreground."""
         if (job := self.launcher) is not None:

@@ -279,10 +279,13 @@ def test_nothing_is_counted_that_is_not_there(life: SmallCluster) -> None:
 @pytest.mark.rule("B5.1")
 @law(
     evenly(questions(WAITS), seen(waiting())),
-    often=("a launcher is made", "it waits"),
+    often=("a launcher is made", "it waits", "it goes on"),
 )
 def test_the_launcher_waits_for_every_worker(question: Question) -> None:
-    """With WaitForWorkersReady no launcher is made unless each worker is Ready."""
+    """With WaitForWorkersReady no launcher begins or goes on without each worker Ready.
+
+    One whose result is certain may go on: it makes no pod.
+    """
     job = question.job
     if not job.waits_for_workers:
         return
@@ -295,6 +298,17 @@ def test_the_launcher_waits_for_every_worker(question: Question) -> None:
             sometimes("a launcher is made")
             assert all(ready)
             assert not job.run_policy.suspend
+        if isinstance(action, Touch) and action.fields == {"spec": {"suspend": False}}:
+            sometimes("it goes on")
+            value = in_cluster(question)[action.ref[0], "Job", action.ref.name]
+            assert all(ready) or is_ending(value)
+
+
+def is_ending(job: Manifest) -> bool:
+    """Tell whether the result of a Job is certain, as the JSON has it."""
+    said = mappings(mapping(job.get("status")).get("conditions"))
+    told = {c.get("type") for c in said if c.get("status") == "True"}
+    return not told.isdisjoint(("SuccessCriteriaMet", "FailureTarget"))
 
 
 def ready_pods(question: Question) -> Iterator[str]:

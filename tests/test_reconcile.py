@@ -176,6 +176,14 @@ def test_each_wait_for_a_name_is_as_long_as_those_before(
     "the launcher was told to go on": (a_job(status=RUNNING), (TOLD._replace(
         conditions={}),), None),
     "not while held": (a_job(status=RUNNING, slotsPerWorker=-1), (TOLD,), None),
+    "not before its workers are Ready": (a_job(status=RUNNING,
+        launcherCreationPolicy="WaitForWorkersReady"), (TOLD,), None),
+    "its workers are Ready": (a_job(workers=1, status=RUNNING,
+        launcherCreationPolicy="WaitForWorkersReady"),
+        (TOLD, a_worker(0, phase="Running", ready=True)), 7),
+    "its result is certain": (a_job(status=RUNNING,
+        launcherCreationPolicy="WaitForWorkersReady"), (TOLD._replace(conditions={
+        "SuccessCriteriaMet": JobCondition(since=at(-3))}),), 7),
 })  # fmt: skip
 def test_when_to_look_again(
     job: MPIJob, found: tuple[Sighting, ...], expected: float | None

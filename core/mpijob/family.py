@@ -225,13 +225,16 @@ RESUME_AFTER_S: Final = 10
 def resume_at(case: Case, stage: Stage) -> datetime | None:
     """Return when a launcher Job that is suspended is told to go on (B6.1).
 
-    One whose result is certain, too: the API server lets no Job end without startTime,
-    and a suspension takes that (KEP-5440, Kubernetes 1.36).
+    It waits for its workers as one that is made does (B5.1). One whose result is
+    certain goes on in any case: the API server lets no Job end without startTime, and
+    a suspension takes that (KEP-5440, Kubernetes 1.36).
     """
     job, fate = case.roster.launcher, fate_of(Child.LAUNCHER, stage)
     if job is None or not job.suspend or job.terminating or job.finished:
         return None
-    if fate is not Fate.WANT and not (fate is Fate.TIDY and job.ending):
+    may_run = case.workers_ready or not case.job.waits_for_workers
+    may_end = job.ending and fate is Fate.TIDY
+    if not may_end and not (fate is Fate.WANT and (may_run or job.ending)):
         return None
     told = next((job.conditions[t] for t in _TOLD if t in job.conditions), None)
     if told is None:

@@ -230,6 +230,14 @@ CHILDREN: Final[tuple[Mutant, ...]] = (
         ("cleanup: a launcher that somebody stopped goes on",),
     ),
     Mutant(
+        "A launcher that waits for its workers goes on without them.",
+        (12,),
+        "mpijob.family",
+        "may_run = case.workers_ready or not case.job.waits_for_workers\n",
+        "may_run = True\n",
+        ("plan: the launcher waits for every worker",),
+    ),
+    Mutant(
         "A launcher Job is deleted, and its pods are let be.",
         (10,),
         "mpijob.family",

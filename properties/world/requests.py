@@ -79,7 +79,7 @@ def of_request(fact: Fact) -> Iterator[Judged]:
             yield _mine(fact, ref_of(manifest))
         case mpijob.Touch():
             yield _mine(fact, action.ref)
-            yield _of_resumption(fact, action)
+            yield from _of_resumption(fact, action)
         case mpijob.Delete():
             yield from _of_delete(fact, action)
         case _:
@@ -123,6 +123,10 @@ def _of_launch(fact: Fact) -> Iterator[Judged]:
     law = "P15 a job with a result is not run again"
     result = fact.before.truth.result
     yield law, "a launcher had succeeded, and another is made" if result else ""
+    yield from _of_gate(fact)
+
+
+def _of_gate(fact: Fact) -> Iterator[Judged]:
     law = "P19 the launcher waits for every worker"
     job = fact.decided
     if not job.waits_for_workers:
@@ -241,17 +245,20 @@ def _of_replacement(fact: Fact, value: Manifest) -> Judged:
 
 
 # What tells that a suspended Job is not on its way to anything.
-_TOLD: Final = ("Suspended", "SuccessCriteriaMet", "FailureTarget")
+_CERTAIN: Final = ("SuccessCriteriaMet", "FailureTarget")
+_TOLD: Final = ("Suspended", *_CERTAIN)
 
 
-def _of_resumption(fact: Fact, action: mpijob.Touch) -> Judged:
+def _of_resumption(fact: Fact, action: mpijob.Touch) -> Iterator[Judged]:
     law = "B6.1 a launcher Job that somebody suspended is left alone at first"
     value = fact.before.world.objects.get(action.ref)
     resumes = mapping(action.fields.get("spec")).get("suspend") is False
     if value is None or not resumes or not mapping(value["spec"]).get("suspend"):
-        return law, None
+        return
+    if not any(is_true(value, type_) for type_ in _CERTAIN):
+        yield from _of_gate(fact)
     told = (condition_of(value, type_) for type_ in _TOLD)
     said = next((one for one in told if one.get("status") == "True"), NOTHING)
     stopped = time_of(said.get("lastTransitionTime"))
     over = _is_over(fact, stopped, int(LEFT_ALONE.total_seconds()))
-    return law, "" if over else f"it was stopped at {stopped}"
+    yield law, "" if over else f"it was stopped at {stopped}"

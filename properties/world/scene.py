@@ -212,6 +212,14 @@ WIDE: Final = (
     Scene(
         "one worker, two failures", 1, runs=True, left=Left(1, 0, 2), each_thing=True
     ),
+    Scene(
+        "one worker, the launcher waits and is stopped",
+        1,
+        runs=True,
+        spec={"launcherCreationPolicy": "WaitForWorkersReady"},
+        left=Left(0, 1, 1, waits=1),
+        deeds={"suspends the launcher Job alone": users.suspend_launcher},
+    ),
     Scene("one worker, its name taken", 1, runs=True, left=_FULL, deeds=OCCUPIES),
     Scene(
         "one worker, Service, ConfigMap and Secret lag",
