@@ -28,6 +28,7 @@ settings.register_profile(
     "quick",
     max_examples=100,
     deadline=None,
+    print_blob=True,
     derandomize=os.environ.get("CI") == "true",
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -49,7 +50,6 @@ settings.register_profile(
     max_examples=2_000,
     stateful_step_count=100,
     derandomize=False,
-    print_blob=True,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

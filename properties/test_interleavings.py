@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from properties.numbered import NUMBERED, Check
+from properties.world import failures
 from properties.world.bugs import BUGS, Bug
 from properties.world.scene import REFUSING, TIMED, USUAL, WHOLE, WIDE, Scene
 from properties.world.search import Found, Result, Search
@@ -31,16 +32,17 @@ def name_of(case: Scene | Bug) -> str:
     return case.name.replace(" ", "-").replace(",", "")
 
 
-def told(found: Found | None) -> str:
+def told(scene: Scene, found: Found | None) -> str:
     if found is None:
         return ""
     lines = (f"  {line}" for line in found.story)
-    return "\n".join((f"{found.wrong.law}: {found.wrong.how}", *lines))
+    where = failures.words(failures.kept(scene, found.story))
+    return "\n".join((f"{found.wrong.law}: {found.wrong.how}", *lines, where))
 
 
 def searched(scene: Scene, states: int) -> Result:
     result = Search(scene).run(states)
-    assert result.found is None, told(result.found)
+    assert result.found is None, told(scene, result.found)
     return result
 
 

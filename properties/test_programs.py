@@ -8,7 +8,7 @@ be in it, how many, and which caches lag: what is left out makes room for the re
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from attrs import evolve
 from hypothesis import event, note, settings
@@ -21,10 +21,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from properties.world import failures
 from properties.world.canonical import Values
-from properties.world.checks import Checks
+from properties.world.checks import Checks, Wrong
+from properties.world.engine import SHIPPED
 from properties.world.moves import Moves
-from properties.world.operator import SHIPPED, Looks
+from properties.world.operator import Looks
 from properties.world.programs import Move
 from properties.world.scene import REFUSING, TIMED, USUAL, WHOLE, WIDE, Scene
 from properties.world.search import ARRIVES_WITHIN
@@ -71,7 +73,7 @@ class AnyProgram(RuleBasedStateMachine):
         scene = evolve(drawn, run_policy=policy)
         looks = Looks(SHIPPED, VALUES, lags)
         self.moves, self.checks = Moves(scene, looks), Checks(VALUES)
-        self.state = scene.beginning()
+        self.state, self.lines = scene.beginning(), list[str]()
 
     def _goes_on(self, which: int, *who: str) -> None:
         self._one_of(which, lambda m: m.what.startswith(who) and not _is_trouble(m))
@@ -84,9 +86,17 @@ class AnyProgram(RuleBasedStateMachine):
 
     def _happens(self, move: Move) -> None:
         note(move.what)
+        self.lines.append(move.what)
         for wrong in self.checks.move(self.state, move):
-            raise AssertionError(f"{wrong.law}: {wrong.how}")
+            self._fails(wrong)
         self.state = move.after
+
+    def _fails(self, wrong: Wrong) -> NoReturn:
+        # It began when the job was created, whatever its scene.
+        scene = evolve(self.moves.scene, runs=False)
+        note(failures.words(failures.kept(scene, self.lines, name="program")))
+        del self.state  # It is over.
+        raise AssertionError(f"{wrong.law}: {wrong.how}")
 
     @rule(which=WHICH)
     def operator_looks_or_sends(self, which: int) -> None:
@@ -152,7 +162,7 @@ class AnyProgram(RuleBasedStateMachine):
         else:
             raise AssertionError("it comes to no rest")
         for wrong in self.checks.rest(self.state, self.moves.in_ten_years(self.state)):
-            raise AssertionError(f"{wrong.law}: {wrong.how}")
+            self._fails(wrong)
         for law in self.checks.sometimes:
             event(law)
         TROUBLES.update(self.checks.troubles)

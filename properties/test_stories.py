@@ -5,15 +5,19 @@ What follows the stories of the operators without a safeguard is in `docs/proof.
 these were of the shipped one, and of its cluster in memory.
 """
 
+from pathlib import Path
 from typing import Final
 
 import pytest
 from attrs import frozen
 
+from mpijob_operator import cli
+from properties.world import failures
 from properties.world.bugs import BUGS, Bug
 from properties.world.scene import TIMED, Scene
 from properties.world.search import Search
 from properties.world.stories import Story, StoryEndsError
+from tests.tools.failures import main as lived_again
 
 
 @frozen
@@ -67,3 +71,36 @@ def test_a_story_is_told_again_as_it_was_told(bug: Bug) -> None:
     except StoryEndsError as end:
         pytest.fail(f"there is no such move: {end}")
     assert again.startswith(found.wrong.law)
+
+
+@pytest.mark.parametrize(
+    "bug", [bug for bug in BUGS if not bug.slow][:6], ids=lambda bug: bug.name
+)
+def test_a_story_that_was_kept_can_be_lived_and_replayed(
+    bug: Bug, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a search found is kept as files; each look in it can be replayed."""
+    found = Search(bug.scene, bug.engine).run(1_000).found
+    assert found is not None
+    kept = failures.kept(bug.scene, found.story, bug.name, folder=tmp_path)
+    assert lived_again([str(kept)]) == 1
+    assert found.wrong.law in capsys.readouterr().out
+    looks = sorted(map(str, kept.glob("look-*.json")))
+    code = cli.main(["replay", *looks])
+    told = capsys.readouterr().out
+    assert told.count("Asked again, the function plans") == len(looks) > 0
+    # The shipped function plans something else, unless it is the shell that errs.
+    assert code == int("plans something else" in told)
+
+
+def test_a_story_that_ends_well_is_replayed_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the shipped operator did, look by look, it would do again."""
+    told = STORIES[0]
+    kept = failures.kept(told.scene, told.lines, folder=tmp_path)
+    assert lived_again([str(kept)]) == 0
+    assert "It ends well." in capsys.readouterr().out
+    looks = sorted(map(str, kept.glob("look-*.json")))
+    assert cli.main(["replay", *looks]) == 0
+    assert capsys.readouterr().out.count("plans the same") == len(looks) > 0

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from properties.world.bugs import BUGS
 from properties.world.ends import End
-from properties.world.operator import SHIPPED, Engine
+from properties.world.engine import SHIPPED, Engine
 from properties.world.scene import SUSPENDS, USUAL, Scene
 from properties.world.search import Result, Search
 from properties.world.state import LAGGING, PODS, Left

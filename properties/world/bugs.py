@@ -20,7 +20,7 @@ from mpijob_operator.controller import memory as memories
 from mpijob_operator.controller.memory import Memory, Progress
 from mpijob_operator.executor import Execution, Kind
 from properties.world import bug_scenes as scenes
-from properties.world.operator import Engine
+from properties.world.engine import Engine
 from properties.world.scene import Scene
 
 

@@ -3,8 +3,7 @@
 
 Whether a look may be taken is `memory.behind`; what it sees is put together by `store`;
 what follows is the core's; what is sent, and what follows from an answer, the
-executor's; what is known afterwards `memory.after`. An `Engine` is these, and each can
-be taken away, to see what it is good for.
+executor's; what is known afterwards `memory.after`. An `Engine` is these.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from mpijob.loose import Manifest, mapping
 from mpijob.names import Ref
 from mpijob.observed import Live
 from mpijob_operator.controller import memory as memories
+from mpijob_operator.controller.controller import Look
 from mpijob_operator.controller.memory import Memory, Progress
 from mpijob_operator.controller.store import (
     Key,
@@ -30,9 +30,10 @@ from mpijob_operator.controller.store import (
     sights,
     with_live,
 )
-from mpijob_operator.executor import Execution, Kind, start
+from mpijob_operator.executor import Kind, start
 from mpijob_operator.simulation.life import START
 from properties.world.canonical import KNOWN_MAX, Values, token, version
+from properties.world.engine import Engine
 from properties.world.state import (
     JOB,
     KINDS,
@@ -45,38 +46,6 @@ from properties.world.state import (
 # How long a request may take effect; any number would do where time stands still.
 WRITE_S: Final = 5.0
 KEY: Final = Key(JOB.namespace, JOB.name)
-
-Plans = Callable[[mpijob.MPIJob, mpijob.Observed, mpijob.Plan], mpijob.Plan]
-Sees = Callable[[mpijob.MPIJob, mpijob.Observed], mpijob.Observed]
-Behind = Callable[[Memory, Mapping[Kind, Progress]], Iterator[Kind]]
-
-
-def _as_seen(_: mpijob.MPIJob, seen: mpijob.Observed) -> mpijob.Observed:
-    return seen
-
-
-def _as_planned(
-    _: mpijob.MPIJob, __: mpijob.Observed, plan: mpijob.Plan
-) -> mpijob.Plan:
-    return plan
-
-
-@frozen
-class Engine:
-    """What the operator is made of; as shipped, but for what is put in its place."""
-
-    sees: Sees = _as_seen
-    plans: Plans = _as_planned
-    behind: Behind = memories.behind
-    after: Callable[[Memory, Execution, float, float], Memory] = memories.after
-    lists_anew: bool = True  # A process that starts lists what is, not what was.
-    waits_for_lease: bool = True  # No request of an old process lands later (B8.8).
-    sets_timers: bool = True  # It looks again by itself when the core says so.
-    overwrites: bool = False  # A write that names no version names what there is.
-    settings: mpijob.Settings = field(factory=mpijob.Settings)
-
-
-SHIPPED: Final = Engine()
 
 
 @frozen
@@ -110,6 +79,7 @@ class Sights:
 
 
 Outcome = tuple[object, Callable[[], State | None]]
+Reads = Callable[[tuple[Manifest, ...]], Iterable[Manifest]]
 
 
 class Looks:
@@ -287,27 +257,46 @@ class Looks:
         return decided
 
     def _ask(self, seen: Sights, known: Memory) -> Decided:
-        job, store = self.values.job(seen.job), Store()
-        for child in self._blind(seen.shown):
+        look = self._taken(seen, known, self.values.job(seen.job), self._blind)
+        number = self._plans.setdefault(repr(look.plan), len(self._plans))
+        words = (_version_of(action) for step in look.plan for action in step)
+        named = tuple(dict.fromkeys(word for word in words if word))
+        after = look.answer.requeue_after
+        seconds = None if after is None else after.total_seconds()
+        return Decided(look.plan, look.answer.needs, number, named, seconds)
+
+    def _taken(
+        self, seen: Sights, known: Memory, job: mpijob.MPIJob, reads: Reads
+    ) -> Look:
+        """Take a look: the store puts together what is seen, and the core decides."""
+        store = Store(keeps_manifests=True)
+        for child in reads(seen.shown):
             store.put(child)
         bucket = store.bucket(KEY)
         if seen.live:
-            live = {w: [*_seen(self._blind(vs))] for w, vs in seen.live.items()}
+            live = {what: [*_seen(reads(each))] for what, each in seen.live.items()}
             bucket = with_live(bucket, live, job)
-        found = sights(job, bucket, _seen(self._blind(seen.strangers)))
+        found = sights(job, bucket, _seen(reads(seen.strangers)))
         sight = evolve(observed(job, found), refusals=known.refusals)
         sight = self.engine.sees(job, evolve(sight, live=frozenset(seen.live)))
         now = START + timedelta(seconds=seen.now)
         world = mpijob.World(now, self.engine.settings)
         answer = mpijob.reconcile(job, sight, world)
-        plan = mpijob.plan(job, sight, answer)
-        plan = self.engine.plans(job, sight, plan)
-        number = self._plans.setdefault(repr(plan), len(self._plans))
-        words = (_version_of(action) for step in plan for action in step)
-        named = tuple(dict.fromkeys(word for word in words if word))
-        after = answer.requeue_after
-        seconds = None if after is None else after.total_seconds()
-        return Decided(plan, answer.needs, number, named, seconds)
+        plan = self.engine.plans(job, sight, mpijob.plan(job, sight, answer))
+        begun = start(job, plan)
+        return Look(KEY, job, sight, found, seen.job, world, answer, plan, begun)
+
+    def taken(self, before: State, after: State) -> Look | None:
+        """Return the look that led from one moment to a plan under way, if one did."""
+        if not isinstance(after.deed, Carrying) or isinstance(before.deed, Carrying):
+            return None
+        seen, known = self._sights(before, after.caches)
+        if isinstance(reading := before.deed, Reading):
+            known, live = reading.known, dict(reading.read)
+            for what in reading.needs - live.keys():
+                live[what] = tuple(_live(before, what, reading.job))
+            seen = evolve(seen, strangers=reading.strangers, live=live)
+        return self._taken(seen, known, mpijob.decode(seen.job), iter)
 
     def _blind(self, values: Iterable[Manifest]) -> Iterator[Manifest]:
         for value in values:
@@ -357,7 +346,7 @@ def _seen(values: Iterable[Manifest]) -> Iterator[Seen]:
     for value in values:
         sighting = sightings.sighting(value)
         if sighting is not None:
-            yield Seen(sighting)
+            yield Seen(sighting, value)
 
 
 def _strangers(

@@ -17,14 +17,17 @@ from attrs import define, evolve, field, frozen
 from properties.world.canonical import Values, key_of
 from properties.world.checks import Checks, Wrong
 from properties.world.ends import End, end_of
+from properties.world.engine import SHIPPED, Engine
 from properties.world.moves import Moves
-from properties.world.operator import SHIPPED, Engine, Looks
+from properties.world.operator import Looks
 from properties.world.scene import Scene
 from properties.world.sending import REFUSED
 from properties.world.state import Left, State
 
 # Any job of this size is at rest long before.
 ARRIVES_WITHIN: Final = 300
+# The last line of a story that comes to rest where it must not.
+NOTHING_MORE: Final = "nothing more happens"
 
 
 @frozen
@@ -141,7 +144,7 @@ class Search:
                 self.result.rests += 1
                 self.result.ends.add(end_of(state))
                 for wrong in self.checks.rest(state, self.moves.in_ten_years(state)):
-                    self._tell(wrong, number, (*whats, "nothing more happens"))
+                    self._tell(wrong, number, (*whats, NOTHING_MORE))
                     return
                 self._arrived(path, -1)
                 return

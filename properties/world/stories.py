@@ -9,14 +9,16 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from mpijob_operator.controller.controller import Look
 from properties.world.canonical import Values
 from properties.world.checks import Checks
+from properties.world.engine import SHIPPED, Engine
 from properties.world.moves import Moves
-from properties.world.operator import SHIPPED, Engine, Looks
+from properties.world.operator import Looks
 from properties.world.programs import Move
 from properties.world.scene import Scene
-from properties.world.search import ARRIVES_WITHIN
-from properties.world.state import Left, State
+from properties.world.search import ARRIVES_WITHIN, NOTHING_MORE
+from properties.world.state import Carrying, Left, State
 
 
 class StoryEndsError(Exception):
@@ -31,6 +33,7 @@ class Story:
         self.checks = Checks(values)
         self.moves = Moves(scene, Looks(engine, values, scene.lags))
         self.state = scene.beginning()
+        self.looks = list[Look]()  # Those that led to a plan.
         if scene.runs:
             left, self.state = self.state.left, _calm(self.state)
             while (move := self.moves.soon(self.state)) is not None:
@@ -40,21 +43,37 @@ class Story:
     def lives(self, lines: Sequence[str]) -> str:
         """Live a story and what follows; return the law that it breaks, or nothing."""
         for line in lines:
-            calm = self.moves.fair(self.state)
-            ways = [*self.moves.every(self.state), *([calm] if calm else [])]
-            move = next((way for way in ways if way.what == line), None)
-            if move is None:
-                raise StoryEndsError(line)
-            if wrong := self._happens(move):
+            if wrong := self.goes_on(line):
                 return wrong
-        return self._rests()
+        return self.rests()
+
+    def goes_on(self, line: str) -> str:
+        """Make one move; return the law that it breaks, or nothing.
+
+        Raises:
+            StoryEndsError: There is no such move.
+        """
+        if line == NOTHING_MORE:
+            return self.rests()
+        calm = self.moves.fair(self.state)
+        ways = [*self.moves.every(self.state), *([calm] if calm else [])]
+        move = next((way for way in ways if way.what == line), None)
+        if move is None:
+            raise StoryEndsError(line)
+        return self._happens(move)
 
     def _happens(self, move: Move) -> str:
         wrongs = [*self.checks.move(self.state, move)]
+        if look := self.moves.looks.taken(self.state, move.after):
+            self.looks.append(look)
+        elif move.call is not None and isinstance(self.state.deed, Carrying):
+            look, answer = self.looks[-1], (move.call.action, move.answer)
+            self.looks[-1] = evolve(look, answers=(*look.answers, answer))
         self.state = move.after
         return "; ".join(f"{wrong.law}: {wrong.how}" for wrong in wrongs)
 
-    def _rests(self) -> str:
+    def rests(self) -> str:
+        """Let it come to rest without more trouble; return the law that it breaks."""
         for _ in range(ARRIVES_WITHIN):
             move = self.moves.fair(self.state)
             if move is None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from properties.world import failures
 from properties.world.bugs import BUGS
 from properties.world.scene import TIMED, WHOLE, WIDE, Scene
 from properties.world.search import Result, Search
@@ -105,7 +106,10 @@ class Task:
             bug = BUGS[self.number]
             result = Search(bug.scene, bug.engine).run(self.states)
         else:
-            result = Search(SCENES[self.part][self.number]).run(self.states)
+            scene = SCENES[self.part][self.number]
+            result = Search(scene).run(self.states)
+            if result.found is not None:
+                print(failures.words(failures.kept(scene, result.found.story)))
         seconds = round(time.process_time() - began, 1)
         return {**measured(result), "scene": result.scene.name, "seconds": seconds}
 
