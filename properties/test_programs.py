@@ -29,7 +29,6 @@ from properties.world.moves import Moves
 from properties.world.operator import Looks
 from properties.world.programs import Move
 from properties.world.scene import REFUSING, TIMED, USUAL, WHOLE, WIDE, Scene
-from properties.world.search import ARRIVES_WITHIN
 from properties.world.state import LAGGING, Left
 
 WHICH = st.integers(0, 30)
@@ -154,7 +153,8 @@ class AnyProgram(RuleBasedStateMachine):
         """Let it come to rest without more trouble, and look at what is there."""
         if not hasattr(self, "state"):
             return
-        for _ in range(ARRIVES_WITHIN):
+        # Twice what the search asks for: more may be under way.
+        for _ in range(2 * self.moves.scene.arrives_within):
             move = self.moves.fair(self.state)
             if move is None:
                 break

@@ -24,8 +24,6 @@ from properties.world.scene import Scene
 from properties.world.sending import REFUSED
 from properties.world.state import Left, State
 
-# Any job of this size is at rest long before.
-ARRIVES_WITHIN: Final = 300
 # The last line of a story that comes to rest where it must not.
 NOTHING_MORE: Final = "nothing more happens"
 
@@ -133,10 +131,12 @@ class Search:
         path: list[int] = []
         whats: list[str] = []
         refused: list[str] = []
-        while len(path) <= ARRIVES_WITHIN:
+        while len(path) <= self.scene.arrives_within:
             key = hash(key_of(state, self.values))
             if (known := self._good.get(key)) is not None:
                 self._arrived(path, known)
+                if self.result.longest > self.scene.arrives_within:
+                    break
                 return
             path.append(key)
             move = self.moves.fair(state)
@@ -155,10 +155,9 @@ class Search:
                 self._tell(wrong, number, tuple(whats))
                 return
             state = move.after
-        for wrong in self.checks.restless(ARRIVES_WITHIN, refused):
+        for wrong in self.checks.restless(self.scene.arrives_within, refused):
             self._tell(wrong, number, tuple(whats[:40]))
             return
-        self._arrived(path, ARRIVES_WITHIN)  # Nobody asked whether it does.
 
     def _arrived(self, path: list[int], known: int) -> None:
         for count, key in enumerate(reversed(path), known + 1):

@@ -17,7 +17,7 @@ from properties.world.moves import Moves
 from properties.world.operator import Looks
 from properties.world.programs import Move
 from properties.world.scene import Scene
-from properties.world.search import ARRIVES_WITHIN, NOTHING_MORE
+from properties.world.search import NOTHING_MORE
 from properties.world.state import Carrying, Left, State
 
 
@@ -74,7 +74,7 @@ class Story:
 
     def rests(self) -> str:
         """Let it come to rest without more trouble; return the law that it breaks."""
-        for _ in range(ARRIVES_WITHIN):
+        for _ in range(self.moves.scene.arrives_within):
             move = self.moves.fair(self.state)
             if move is None:
                 late = self.moves.in_ten_years(self.state)
