@@ -6,13 +6,16 @@ must happen now and then among the inputs, calls `sometimes` where it does, and 
 when a whole run went by without it.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import event, given, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from hypothesis.strategies import SearchStrategy
+
+from properties import tally
 
 # Fewer tries than this (`make mutants`) may miss what is only frequent.
 _ENOUGH_TRIES: Final = 100
@@ -20,6 +23,8 @@ _ENOUGH_TRIES: Final = 100
 _MORE_RUNS: Final = 9
 
 _SEEN: Final[Counter[str]] = Counter()
+# How many inputs there were; a machine notes its runs by itself.
+_TRIES: Final[Counter[str]] = Counter()
 
 
 def sometimes(what: str, *, when: bool = True) -> bool:
@@ -30,16 +35,26 @@ def sometimes(what: str, *, when: bool = True) -> bool:
     return when
 
 
+def one_more() -> None:
+    """Note one more input: for a machine, whose runs only it can count."""
+    _TRIES["inputs"] += 1
+
+
 def law(
     *inputs: SearchStrategy[object], often: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., None]], Callable[[], None]]:
     """Try a law on these inputs; what is `often` must happen at least once."""
 
     def decorate(check: Callable[..., None]) -> Callable[[], None]:
-        def again(run: int) -> None:
-            seed(run)(given(*inputs)(check))()
+        @functools.wraps(check)
+        def counted(**drawn: Any) -> None:  # noqa: ANN401 - What the law asks for.
+            _TRIES["inputs"] += 1
+            check(**drawn)
 
-        return _as_test(check, given(*inputs)(check), again, often)
+        def again(run: int) -> None:
+            seed(run)(given(*inputs)(counted))()
+
+        return _as_test(check, given(*inputs)(counted), again, often)
 
     return decorate
 
@@ -74,12 +89,14 @@ def _as_test(
 
     def test() -> None:
         _SEEN.clear()
+        _TRIES.clear()
         tried()
         if settings().max_examples < _ENOUGH_TRIES:
             return
         for run in range(_MORE_RUNS):
             if never():
                 again(run)
+        tally.keep(examples=_TRIES["inputs"], stakes=_SEEN)
         assert not never(), f"this law is empty: never {never()}"
 
     test.__name__, test.__doc__ = check.__name__, check.__doc__

@@ -17,7 +17,7 @@ from mpijob_operator.controller.caches import Caches
 from mpijob_operator.controller.queue import Queue
 from mpijob_operator.controller.reflector import Reflector
 from mpijob_operator.controller.store import Key, Store
-from properties.laws import machine_law, sometimes
+from properties.laws import machine_law, one_more, sometimes
 from properties.news import (
     INSTANT_S,
     JOBS,
@@ -208,6 +208,7 @@ class AnyNews(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """End it."""
+        one_more()
         self._dies()
         self.loop.close()
 

@@ -15,6 +15,7 @@ import mpijob_crd
 from mpijob import Create, World
 from mpijob.loose import mapping
 from mpijob.names import TEMPLATE_HASH
+from properties import tally
 from properties.canonical import canonical, text_of
 from properties.laws import law, sometimes
 from properties.sights import POD_STATES
@@ -132,6 +133,7 @@ def test_every_field_shows(field: str) -> None:
     """A change of any field of the spec changes the answer in some situation."""
     one, other = (edited(plain_job(), [(f"spec.{field}", v)]) for v in VALUES[field])
     shown = [canonical(scene(one)) != canonical(scene(other)) for scene in SCENES]
+    tally.keep(examples=1, stakes={"it shows": sum(shown)})
     assert any(shown), "ignored: list it under NOT_MAPPED, with the reason"
 
 

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from properties import tally
 from properties.world import failures
 from properties.world.canonical import Values
 from properties.world.checks import Checks, Wrong
@@ -165,6 +166,9 @@ class AnyProgram(RuleBasedStateMachine):
             self._fails(wrong)
         for law in self.checks.sometimes:
             event(law)
+        tally.keep(
+            examples=1, transitions=len(self.lines), stakes=self.checks.sometimes
+        )
         TROUBLES.update(self.checks.troubles)
 
 

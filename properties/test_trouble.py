@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from attrs import evolve
 
+from properties import tally
 from properties.world.bugs import BUGS
 from properties.world.ends import End
 from properties.world.engine import SHIPPED, Engine
@@ -60,6 +61,9 @@ def searched(scene: Scene, states: int, engine: Engine = SHIPPED) -> Result:
     result = Search(scene, engine).run(states)
     found = result.found
     assert found is None, "\n  ".join((f"{found.wrong}", *found.story))
+    tally.keep(
+        states=result.states, transitions=result.transitions, stakes=result.troubles
+    )
     return result
 
 

@@ -15,6 +15,7 @@ from tests.tools import source
 from tests.tools.source import ROOT
 
 TOLD = ROOT / "docs/laws.md"
+REPORT = ROOT / "docs/report.md"
 # Where the checks of the search are counted, and each must be more than once.
 COUNTED = Home(
     "properties/test_interleavings.py", "test_every_check_of_the_search_is_at_stake"
@@ -104,6 +105,12 @@ def test_the_table_of_numbers_is_current() -> None:
     assert source.section(TOLD, "by number") == table, (
         "ACCEPT=1 writes the table between <!-- by number --> and its end"
     )
+
+
+def test_the_report_has_a_row_for_each_number() -> None:
+    table = source.section(REPORT, "report") or ""
+    told = re.findall(r"^\| (P\w+) \|", table, re.MULTILINE)
+    assert sorted(told) == sorted(NUMBERED), "python -m tests.tools.report writes it"
 
 
 def _in_order(number: str) -> tuple[int, str]:
