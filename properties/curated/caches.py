@@ -253,4 +253,28 @@ CACHES: Final[tuple[Mutant, ...]] = (
         same="nobody, for after three watches that showed nothing it is listed as well:"
         " a second safeguard, some seconds later",
     ),
+    Mutant(
+        "Who was refused does not look again by itself.",
+        (6, 8),
+        "mpijob_operator.controller.controller",
+        "            self.caches.queue.add(key, known.pause)\n",
+        "            pass\n",
+        ("wakeups: no wakeup is lost",),
+    ),
+    Mutant(
+        "Who waits for a deadline is not woken when it is over.",
+        (8,),
+        "mpijob_operator.controller.controller",
+        "            self.caches.queue.add(key, after.total_seconds())\n",
+        "            pass\n",
+        ("wakeups: no wakeup is lost",),
+    ),
+    Mutant(
+        "Who heard no answer waits for news that may never come.",
+        (5,),
+        "mpijob_operator.controller.controller",
+        "            self.caches.queue.add(key, known.doubt - self.clock())\n",
+        "            pass\n",
+        ("wakeups: no wakeup is lost",),
+    ),
 )
