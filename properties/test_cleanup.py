@@ -307,7 +307,10 @@ def test_nothing_is_freed_unless_it_was_read_live(question: Question) -> None:
 @pytest.mark.rule("B6.1")
 @law(running, often=("it was stopped by somebody",))
 def test_a_launcher_that_somebody_stopped_goes_on(life: SmallCluster) -> None:
-    """P6: a launcher Job that somebody else suspended is told to go on."""
+    """P6: a launcher Job that somebody else suspended is told to go on.
+
+    With WaitForWorkersReady it waits for them again, which is a law of its own (P19).
+    """
     job = life.launcher
     question = life.question
     observed = question.observed.launcher
@@ -323,5 +326,15 @@ def test_a_launcher_that_somebody_stopped_goes_on(life: SmallCluster) -> None:
     life.time_passes(99)
     life.settle(_ROUNDS)
     sometimes("it was stopped by somebody")
-    if life.question.job.status.verdict is None and not life.gone:
+    after = life.question
+    if after.job.waits_for_workers and not _are_ready(after):
+        return
+    if after.job.status.verdict is None and not life.gone:
         assert job["spec"]["suspend"] is False
+
+
+def _are_ready(question: Question) -> bool:
+    """Tell whether as many workers are Ready and stay as there are to be."""
+    job, pods = question.job, question.observed.pods
+    staying = {pod.name for pod in pods if pod.ready and not pod.terminating}
+    return staying >= {names.worker(job, index) for index in range(job.workers)}
