@@ -100,7 +100,7 @@ bench: $(VENV)/.ready ## Compare speeds within one run, as ratios
 bench-cluster: $(VENV)/.ready controlplane ## Measure the controller on a real API server
 	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
-proof: $(VENV)/.ready ## Try the laws thoroughly, search every interleaving: half an hour
+proof: $(VENV)/.ready ## Try the laws thoroughly, search every interleaving: an hour
 	@rm -rf build/proof/laws
 	KEEP_TALLY=1 HYPOTHESIS_PROFILE=thorough $(PYTEST) properties $(ARGS)
 	$(BIN)/python -m tests.tools.proof
