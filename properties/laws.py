@@ -48,7 +48,7 @@ def law(
     def decorate(check: Callable[..., None]) -> Callable[[], None]:
         @functools.wraps(check)
         def counted(**drawn: Any) -> None:  # noqa: ANN401 - What the law asks for.
-            _TRIES["inputs"] += 1
+            one_more()
             check(**drawn)
 
         def again(run: int) -> None:

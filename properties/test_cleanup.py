@@ -321,8 +321,7 @@ def test_a_launcher_that_somebody_stopped_goes_on(life: SmallCluster) -> None:
         return
     if observed.conditions or question.answer.problems:
         return
-    job["spec"]["suspend"] = True
-    life.launcher_says("Suspended")
+    life.launcher_is_suspended(0)
     life.time_passes(99)
     life.settle(_ROUNDS)
     sometimes("it was stopped by somebody")

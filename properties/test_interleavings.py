@@ -15,7 +15,7 @@ from properties.numbered import NUMBERED, Check
 from properties.world import failures
 from properties.world.bugs import BUGS, Bug
 from properties.world.scene import REFUSING, TIMED, USUAL, WHOLE, WIDE, Scene
-from properties.world.search import Found, Result, Search
+from properties.world.search import Result, Search
 
 # Moments of each scene: some seconds in a check, some minutes in the proof.
 THOROUGH: Final = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
@@ -32,17 +32,9 @@ def name_of(case: Scene | Bug) -> str:
     return case.name.replace(" ", "-").replace(",", "")
 
 
-def told(scene: Scene, found: Found | None) -> str:
-    if found is None:
-        return ""
-    lines = (f"  {line}" for line in found.story)
-    where = failures.words(failures.kept(scene, found.story))
-    return "\n".join((f"{found.wrong.law}: {found.wrong.how}", *lines, where))
-
-
 def searched(scene: Scene, states: int) -> Result:
     result = Search(scene).run(states)
-    assert result.found is None, told(scene, result.found)
+    assert result.found is None, failures.told(scene, result.found)
     return result
 
 

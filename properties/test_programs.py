@@ -161,7 +161,7 @@ class AnyProgram(RuleBasedStateMachine):
                 break
             self._happens(move)
         else:
-            raise AssertionError("it comes to no rest")
+            self._fails(Wrong("P28 it arrives: and rests", "it comes to no rest"))
         for wrong in self.checks.rest(self.state, self.moves.in_ten_years(self.state)):
             self._fails(wrong)
         for law in self.checks.sometimes:

@@ -5,6 +5,7 @@ What follows the stories of the operators without a safeguard is in `docs/proof.
 these were of the shipped one, and of its cluster in memory.
 """
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from attrs import frozen
 from mpijob_operator import cli
 from properties.world import failures
 from properties.world.bugs import BUGS, Bug
-from properties.world.scene import TIMED, Scene
+from properties.world.scene import NAMED, Scene
 from properties.world.search import Search
 from properties.world.stories import Story, StoryEndsError
 from tests.tools.failures import main as lived_again
@@ -29,14 +30,10 @@ class Told:
     lines: tuple[str, ...]
 
 
-def scene_of(name: str) -> Scene:
-    return next(scene for scene in TIMED if scene.name == name)
-
-
 STORIES: Final = (
     Told(
         "a Job whose owner goes while it waits for its pods stays for ever",
-        scene_of("one worker, kept for a minute"),
+        NAMED["one worker, kept for a minute"],
         (
             "pod pi-launcher-ckx2k exits with 0",
             "Job controller takes note",
@@ -104,3 +101,13 @@ def test_a_story_that_ends_well_is_replayed_alike(
     looks = sorted(map(str, kept.glob("look-*.json")))
     assert cli.main(["replay", *looks]) == 0
     assert capsys.readouterr().out.count("plans the same") == len(looks) > 0
+
+
+def test_a_look_that_was_kept_holds_every_answer(tmp_path: Path) -> None:
+    """A start without trouble could be dropped among the recordings as it is."""
+    kept = failures.kept(NAMED["one worker, nothing amiss"], (), folder=tmp_path)
+    recorded = [json.loads(path.read_text()) for path in kept.glob("look-*.json")]
+    assert recorded
+    for look in recorded:
+        assert look["end"] == "DONE"
+        assert len(look["answers"]) == sum(map(len, look["steps"]))

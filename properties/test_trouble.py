@@ -13,38 +13,20 @@ import pytest
 from attrs import evolve
 
 from properties import tally
+from properties.world import failures
 from properties.world.bugs import BUGS
 from properties.world.ends import End
 from properties.world.engine import SHIPPED, Engine
-from properties.world.scene import SUSPENDS, USUAL, Scene
+from properties.world.scene import EVICTED, PAIR, QUIET, SUSPENDED, USUAL, Scene
 from properties.world.search import Result, Search
-from properties.world.state import LAGGING, PODS, Left
+from properties.world.state import LAGGING, PODS
 
 THOROUGH: Final = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 STATES: Final = 200_000 if THOROUGH else 600
 # More than any search here needs that must be seen whole.
 ALL: Final = 10_000
 
-NEVER: Final = frozenset[tuple[str, str]]()
-QUIET: Final = Scene("one worker, nothing amiss", 1, left=Left(0, 0, 0), lags=NEVER)
-SUSPENDED: Final = Scene(
-    "one worker that runs, suspended",
-    1,
-    runs=True,
-    left=Left(0, 1, 0),
-    deeds={"suspends the job": SUSPENDS["suspends the job"]},
-    lags=NEVER,
-)
-EVICTED: Final = Scene(
-    "one worker that is evicted",
-    1,
-    runs=True,
-    left=Left(0, 0, 1),
-    fails=frozenset(("evicted",)),
-    lags=NEVER,
-)
 UNTROUBLED: Final = (QUIET, SUSPENDED, EVICTED)
-PAIR: Final = evolve(EVICTED, name="two workers, of which one is evicted", workers=2)
 
 pytestmark = pytest.mark.rule("B8.2", "B8.3", "B4.5")
 
@@ -59,8 +41,7 @@ def with_faults(scene: Scene, *faults: str) -> Scene:
 
 def searched(scene: Scene, states: int, engine: Engine = SHIPPED) -> Result:
     result = Search(scene, engine).run(states)
-    found = result.found
-    assert found is None, "\n  ".join((f"{found.wrong}", *found.story))
+    assert result.found is None, failures.told(scene, result.found)
     tally.keep(
         states=result.states, transitions=result.transitions, stakes=result.troubles
     )

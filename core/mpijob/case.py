@@ -59,6 +59,11 @@ class Case(NamedTuple):
         return ready == self.job.workers
 
     @property
+    def awaits_workers(self) -> bool:
+        """Whether no launcher may begin yet, nor go on (B5.1)."""
+        return self.job.waits_for_workers and not self.workers_ready
+
+    @property
     def workers_running(self) -> bool:
         """Whether every worker asked for runs or ended well (B4.2)."""
         run = sum(pod.phase in _RUN for pod in self.roster.staying.values())

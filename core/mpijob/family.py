@@ -232,9 +232,9 @@ def resume_at(case: Case, stage: Stage) -> datetime | None:
     job, fate = case.roster.launcher, fate_of(Child.LAUNCHER, stage)
     if job is None or not job.suspend or job.terminating or job.finished:
         return None
-    may_run = case.workers_ready or not case.job.waits_for_workers
-    may_end = job.ending and fate is Fate.TIDY
-    if not may_end and not (fate is Fate.WANT and (may_run or job.ending)):
+    may_run = fate is Fate.WANT and not case.awaits_workers
+    may_end = fate in (Fate.WANT, Fate.TIDY) and job.ending
+    if not (may_run or may_end):
         return None
     told = next((job.conditions[t] for t in _TOLD if t in job.conditions), None)
     if told is None:

@@ -182,8 +182,7 @@ def refused_until(status: JobStatus, settings: Settings) -> datetime | None:
 
 def waits_for_workers(case: Case) -> bool:
     """The launcher waits until every worker is Ready."""
-    waits = case.job.waits_for_workers and case.roster.launcher is None
-    return waits and not case.workers_ready
+    return case.roster.launcher is None and case.awaits_workers
 
 
 def everything_runs(case: Case) -> bool:

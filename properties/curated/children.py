@@ -233,8 +233,8 @@ CHILDREN: Final[tuple[Mutant, ...]] = (
         "A launcher that waits for its workers goes on without them.",
         (12,),
         "mpijob.family",
-        "may_run = case.workers_ready or not case.job.waits_for_workers\n",
-        "may_run = True\n",
+        "may_run = fate is Fate.WANT and not case.awaits_workers\n",
+        "may_run = fate is Fate.WANT\n",
         ("plan: the launcher waits for every worker",),
     ),
     Mutant(

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from properties.world.bugs import BUGS
 from properties.world.checks import Checks, Wrong
-from properties.world.scene import SCALES, SUSPENDS, TIMED, WHOLE, WIDE, Scene
+from properties.world.scene import NAMED, SCALES, SUSPENDS, Scene
 from properties.world.search import Search
 from properties.world.state import Left
 
@@ -43,7 +43,7 @@ _OWN: Final = (
 )
 _SCENES: Final[Mapping[str, Scene]] = {
     scene.name: scene
-    for scene in (*(bug.scene for bug in BUGS), *WHOLE, *WIDE, *TIMED, *_OWN)
+    for scene in (*(bug.scene for bug in BUGS), *NAMED.values(), *_OWN)
 }
 
 

@@ -20,15 +20,13 @@ from attrs import asdict, evolve
 from mpijob_operator.controller import recorder
 from properties.world.bugs import BUGS, Bug
 from properties.world.engine import SHIPPED, Engine
-from properties.world.scene import TIMED, WHOLE, WIDE, Scene
+from properties.world.scene import NAMED, Scene
+from properties.world.search import Found
 from properties.world.state import Left
 from properties.world.stories import Story, StoryEndsError
 
 FOLDER: Final = Path(__file__).parents[2] / "build/failures"
 STORY: Final = "story.json"
-SCENES: Final[Mapping[str, Scene]] = {
-    scene.name: scene for scene in (*WHOLE, *WIDE, *TIMED)
-}
 BY_NAME: Final[Mapping[str, Bug]] = {bug.name: bug for bug in BUGS}
 
 
@@ -79,7 +77,7 @@ def read(place: Path) -> tuple[Scene, Engine, list[str]]:
     told: dict[str, Any] = json.loads((place / STORY).read_text("utf-8"))
     bug = BY_NAME.get(told["bug"])
     scene = evolve(
-        bug.scene if bug else SCENES[told["scene"]],
+        bug.scene if bug else NAMED[told["scene"]],
         faults=frozenset(told["faults"]),
         lags=frozenset((api, kind) for api, kind in told["lags"]),
         left=Left(**told["left"]),
@@ -89,10 +87,17 @@ def read(place: Path) -> tuple[Scene, Engine, list[str]]:
     return scene, bug.engine if bug else SHIPPED, told["lines"]
 
 
+def told(scene: Scene, found: Found) -> str:
+    """Keep what a search found; say what it is, and what can be done with it."""
+    lines = (f"  {line}" for line in found.story)
+    wrong = f"{found.wrong.law}: {found.wrong.how}"
+    return "\n".join((wrong, *lines, words(kept(scene, found.story))))
+
+
 def words(place: Path) -> str:
     """Say what can be done with a story that was kept."""
-    return (
-        f"kept in {place}\n"
-        f"  live it again: python -m tests.tools.failures {place}\n"
-        f"  look by look:  mpijob replay {place}/look-*.json"
-    )
+    said = [f"kept in {place}"]
+    said.append(f"  live it again: python -m tests.tools.failures {place}")
+    if any(place.glob("look-*")):
+        said.append(f"  look by look:  mpijob replay {place}/look-*.json")
+    return "\n".join(said)

@@ -39,6 +39,8 @@ class Move:
     answer: Answer = NO_ANSWER
     # What went wrong, if anything did: a fault, a lag, time that passed too soon.
     trouble: str = ""
+    # What the operator heard in answer to what it sent, in this order.
+    heard: tuple[tuple[Call, Answer], ...] = ()
 
 
 @frozen

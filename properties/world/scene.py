@@ -282,3 +282,29 @@ TIMED: Final = (
         faults=REFUSING,
     ),
 )
+
+# What is searched with one kind of trouble at a time, for the ends it may come to.
+NEVER: Final = frozenset[tuple[str, str]]()
+QUIET: Final = Scene("one worker, nothing amiss", 1, left=Left(0, 0, 0), lags=NEVER)
+SUSPENDED: Final = Scene(
+    "one worker that runs, suspended",
+    1,
+    runs=True,
+    left=Left(0, 1, 0),
+    deeds={"suspends the job": SUSPENDS["suspends the job"]},
+    lags=NEVER,
+)
+EVICTED: Final = Scene(
+    "one worker that is evicted",
+    1,
+    runs=True,
+    left=Left(0, 0, 1),
+    fails=frozenset(("evicted",)),
+    lags=NEVER,
+)
+PAIR: Final = evolve(EVICTED, name="two workers, of which one is evicted", workers=2)
+
+NAMED: Final[Mapping[str, Scene]] = {
+    scene.name: scene for scene in (*WHOLE, *WIDE, *TIMED, SUSPENDED, EVICTED, PAIR)
+}
+"""Every scene of this table by its name; `QUIET` is the first of all."""

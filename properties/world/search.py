@@ -63,7 +63,7 @@ class Search:
         self.scene, self.values = scene, Values()
         self.checks = Checks(self.values)
         self.moves = Moves(scene, Looks(engine, self.values, scene.lags))
-        self.arrives = arrives
+        self.arrives, self.within = arrives, scene.arrives_within
         self.result = Result(scene)
         self._numbers: dict[int, int] = {}
         self._parents = array("l")
@@ -131,11 +131,11 @@ class Search:
         path: list[int] = []
         whats: list[str] = []
         refused: list[str] = []
-        while len(path) <= self.scene.arrives_within:
+        while len(path) <= self.within:
             key = hash(key_of(state, self.values))
             if (known := self._good.get(key)) is not None:
                 self._arrived(path, known)
-                if self.result.longest > self.scene.arrives_within:
+                if self.result.longest > self.within:
                     break
                 return
             path.append(key)
@@ -155,7 +155,7 @@ class Search:
                 self._tell(wrong, number, tuple(whats))
                 return
             state = move.after
-        for wrong in self.checks.restless(self.scene.arrives_within, refused):
+        for wrong in self.checks.restless(self.within, refused):
             self._tell(wrong, number, tuple(whats[:40]))
             return
 

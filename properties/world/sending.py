@@ -11,7 +11,7 @@ from attrs import evolve
 
 import mpijob
 from mpijob.names import Child
-from mpijob_operator.executor import Answer, Call
+from mpijob_operator.executor import Answer, Call, Execution
 from mpijob_operator.requests import ref_of
 from mpijob_operator.simulation.operator import send
 from properties.world.operator import WRITE_S, Looks
@@ -23,7 +23,7 @@ from properties.world.truth import told_of, vouches
 
 # From here on a code says no.
 REFUSED: Final = 400
-_DONE: Final = Answer(201)
+DONE: Final = Answer(201)
 
 
 class Sending:
@@ -36,8 +36,8 @@ class Sending:
         """Return what comes of the next request of a plan."""
         call = deed.execution.ready()[0]
         after, answer = self.sent(state, call)
-        told = answer.code if answer.code >= REFUSED else "done"
-        what = f"operator sends {said(call.action)}: {told}"
+        came = answer.code if answer.code >= REFUSED else "done"
+        what = f"operator sends {said(call.action)}: {came}"
         after = self.answered(after, deed, call, answer, state)
         if not self.scene.each_thing and _is_thing(call.action):
             following = after.deed
@@ -45,8 +45,9 @@ class Sending:
                 following_call = following.execution.ready()[0]
                 if _is_thing(following_call.action):
                     rest = self.next(after, following)
-                    return evolve(rest, what=f"{what}; {rest.what}")
-        return Move(what, after, call, answer)
+                    heard = ((call, answer), *rest.heard)
+                    return evolve(rest, what=f"{what}; {rest.what}", heard=heard)
+        return Move(what, after, call, answer, heard=((call, answer),))
 
     def sent(self, state: State, call: Call) -> tuple[State, Answer]:
         """Have the API server do what is asked, or refuse it."""
@@ -79,11 +80,7 @@ class Sending:
         deed = state.deed
         if not isinstance(deed, Carrying):
             return state
-        execution = deed.execution
-        while (calls := execution.ready()) and isinstance(
-            calls[0].action, mpijob.Event
-        ):
-            execution = execution.answered(calls[0].number, _DONE)
+        execution, _ = told(deed.execution)
         if execution.end is None:
             if execution is deed.execution:
                 return state
@@ -91,6 +88,15 @@ class Sending:
         known = self.looks.engine.after(deed.known, execution, 0.0, WRITE_S)
         known = evolve(known, fruitless=0, pause=0.0)
         return evolve(state, deed=None, memory=known, listed=known.doubt is None)
+
+
+def told(execution: Execution) -> tuple[Execution, list[mpijob.Action]]:
+    """Tell the Events that are next; return how far the plan is then, and them."""
+    events: list[mpijob.Action] = []
+    while (calls := execution.ready()) and isinstance(calls[0].action, mpijob.Event):
+        execution = execution.answered(calls[0].number, DONE)
+        events.append(calls[0].action)
+    return execution, events
 
 
 def _over_what_there_is(state: State, call: Call) -> Call:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from mpijob_operator.controller.controller import Look
+from mpijob_operator.executor import Answer, Call
 from properties.world.canonical import Values
 from properties.world.checks import Checks
 from properties.world.engine import SHIPPED, Engine
@@ -18,7 +19,8 @@ from properties.world.operator import Looks
 from properties.world.programs import Move
 from properties.world.scene import Scene
 from properties.world.search import NOTHING_MORE
-from properties.world.state import Carrying, Left, State
+from properties.world.sending import DONE, told
+from properties.world.state import Left, State
 
 
 class StoryEndsError(Exception):
@@ -66,9 +68,8 @@ class Story:
         wrongs = [*self.checks.move(self.state, move)]
         if look := self.moves.looks.taken(self.state, move.after):
             self.looks.append(look)
-        elif move.call is not None and isinstance(self.state.deed, Carrying):
-            look, answer = self.looks[-1], (move.call.action, move.answer)
-            self.looks[-1] = evolve(look, answers=(*look.answers, answer))
+        for call, answer in move.heard:
+            self.looks[-1] = _heard(self.looks[-1], call, answer)
         self.state = move.after
         return "; ".join(f"{wrong.law}: {wrong.how}" for wrong in wrongs)
 
@@ -83,6 +84,13 @@ class Story:
             if wrong := self._happens(move):
                 return wrong
         return "it comes to no rest"
+
+
+def _heard(look: Look, call: Call, answer: Answer) -> Look:
+    """Return a look with an answer, and with the Events that are told then."""
+    execution, events = told(look.execution.answered(call.number, answer))
+    after = ((call.action, answer), *((event, DONE) for event in events))
+    return evolve(look, execution=execution, answers=(*look.answers, *after))
 
 
 def _calm(state: State) -> State:

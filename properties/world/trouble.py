@@ -113,19 +113,20 @@ class Trouble:
             after = self.sending.answered(state, deed, call, answer, state)
             after = evolve(after, truth=truth)
             what = f"operator sends {said(call.action)}: {answer.code}, by bad luck"
-            yield Move(what, after, call, answer, fault)
+            yield Move(what, after, call, answer, fault, ((call, answer),))
 
     def _unanswered(self, state: State, deed: Carrying) -> Iterator[Move]:
         call = deed.execution.ready()[0]
         if isinstance(call.action, mpijob.Confirm):
             return
         what = f"operator sends {said(call.action)} and hears nothing"
+        heard = ((call, NO_ANSWER),)
         after, answer = self._landed(state, call)
         if answer.code < REFUSED and "silence" in self.faults:
             done = self.sending.answered(after, deed, call, NO_ANSWER, state)
-            yield Move(f"{what}: it was done", done, call, answer, "silence")
+            yield Move(f"{what}: it was done", done, call, answer, "silence", heard)
         if "delay" not in self.faults:
             return
         none = self.sending.answered(state, deed, call, NO_ANSWER, state)
         after = evolve(none, floating=call)
-        yield Move(f"{what}: it is under way", after, trouble="delay")
+        yield Move(f"{what}: it is under way", after, trouble="delay", heard=heard)

@@ -140,13 +140,13 @@ def rows(minor: int) -> Iterator[Row]:
         yield from _of(f"OBJECTS {kind}", known, minor, _in(tables.OBJECTS, kind))
     for kind, kept in tables.CHANGES.items():
         for index, row in enumerate(kept):
-            if not row.since <= minor <= row.until:
+            if not row.holds(minor):
                 continue
             left = {**tables.CHANGES, kind: kept[:index] + kept[index + 1 :]}
             name = f"CHANGES {kind} {row.at} {row.check.__name__}"
             yield Row(name, tables, "CHANGES", left)
     for index, rule in enumerate(job_status.RULES):
-        if not rule.since <= minor <= rule.until:
+        if not rule.holds(minor):
             continue
         others = job_status.RULES[:index] + job_status.RULES[index + 1 :]
         name = f"status {rule.field}: {rule.words}"
@@ -170,7 +170,7 @@ def _of(
     attribute = name.partition(" ")[0]
     for group, known in table.items():
         for index, row in enumerate(known):
-            if not row.since <= minor <= row.until:
+            if not row.holds(minor):
                 continue
             left = {**table, group: known[:index] + known[index + 1 :]}
             told = f"{name} {row.at} {row.check.__name__}, {group}"

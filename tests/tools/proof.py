@@ -109,7 +109,7 @@ class Task:
             scene = SCENES[self.part][self.number]
             result = Search(scene).run(self.states)
             if result.found is not None:
-                print(failures.words(failures.kept(scene, result.found.story)))
+                print(failures.told(scene, result.found))
         seconds = round(time.process_time() - began, 1)
         return {**measured(result), "scene": result.scene.name, "seconds": seconds}
 
@@ -147,13 +147,15 @@ def search(parts: Sequence[str], states: int, workers: int) -> bool:
 # --- The page -------------------------------------------------------------------------
 
 
+def kept_of_scenes() -> list[dict[str, Any]]:
+    """Return what was written down of each scene as shipped."""
+    parts = ("whole", WHOLE), ("wide", WIDE), ("timed", TIMED)
+    return [told for part, some in parts for told in kept(part, [s.name for s in some])]
+
+
 def page() -> Iterator[str]:
     """Yield the lines of the measured part of the page."""
-    scenes = [
-        *kept("whole", [scene.name for scene in WHOLE]),
-        *kept("wide", [scene.name for scene in WIDE]),
-        *kept("timed", [scene.name for scene in TIMED]),
-    ]
+    scenes = kept_of_scenes()
     yield "### As shipped"
     yield ""
     yield (

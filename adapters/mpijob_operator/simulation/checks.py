@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+from attrs import frozen
+
 from mpijob.loose import Manifest, mapping, mappings, sequence, strings
 
 REQUIRED: Final = "FieldValueRequired"
@@ -21,6 +23,18 @@ FORBIDDEN: Final = "FieldValueForbidden"
 TOO_LONG: Final = "FieldValueTooLong"
 TOO_MANY: Final = "FieldValueTooMany"
 TYPE: Final = "FieldValueTypeInvalid"
+
+
+@frozen(kw_only=True)
+class Versioned:
+    """A row that some minor versions of Kubernetes 1 have, and others do not."""
+
+    since: int = 0
+    until: int = 99
+
+    def holds(self, minor: int) -> bool:
+        """Tell whether a version has it."""
+        return self.since <= minor <= self.until
 
 
 class Fault(NamedTuple):

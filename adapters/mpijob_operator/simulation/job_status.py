@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from mpijob.loose import Manifest, integer, mapping, mappings, strings
-from mpijob_operator.simulation.checks import INVALID, REQUIRED, Fault
+from mpijob_operator.simulation.checks import INVALID, REQUIRED, Fault, Versioned
 
 
 @frozen
@@ -53,16 +53,13 @@ Broken = Callable[[Standing, Standing], bool]
 
 
 @frozen
-class Rule:
+class Rule(Versioned):
     """What a status may not say, in what words and of which field that is told."""
 
     field: str
     reason: str
     words: str
     broken: Broken
-    # The minor versions of Kubernetes that have it.
-    since: int = 0
-    until: int = 99
 
 
 def _other(old: Standing, new: Standing, *names: str) -> bool:
@@ -222,5 +219,5 @@ def mistakes_of(after: Manifest, before: Manifest, minor: int) -> Iterator[Fault
     """Yield all for which the API server refuses the status of a Job."""
     old, new = Standing(before), Standing(after)
     for rule in RULES:
-        if rule.since <= minor <= rule.until and rule.broken(old, new):
+        if rule.holds(minor) and rule.broken(old, new):
             yield Fault(f"status.{rule.field}", rule.reason, rule.words)

@@ -24,6 +24,7 @@ from mpijob_operator.simulation.checks import (
     NOT_NEGATIVE,
     PORT,
     Check,
+    Versioned,
     form,
     one_of,
     required,
@@ -31,25 +32,21 @@ from mpijob_operator.simulation.checks import (
 
 
 @frozen
-class Row:
+class Row(Versioned):
     """A place, and what must be true of the value there."""
 
     at: str
     check: Check
     kinds: str = ""  # Whose row it is; empty, everybody's who has the table.
     new: bool = False  # Looked at when an object is made, and at no change of it.
-    since: int = 0
-    until: int = 99
 
 
 @frozen
-class Kept:
+class Kept(Versioned):
     """A place, and what may not become of the value there."""
 
     at: str
     check: ChangeCheck
-    since: int = 0
-    until: int = 99
 
 
 Rows = Mapping[str, tuple[Row, ...]]

@@ -49,7 +49,7 @@ def tree(kind: str, minor: int, *, new: bool) -> Place:
     for at, group in groups:
         for row in (row for rows in group.values() for row in rows):
             of_kind = not row.kinds or kind in row.kinds.split()
-            if of_kind and row.since <= minor <= row.until and (new or not row.new):
+            if of_kind and row.holds(minor) and (new or not row.new):
                 root.at(f"{at}.{row.at}").checks.append(row.check)
     return root
 
@@ -142,7 +142,5 @@ def kept(kind: str, minor: int) -> tuple[tuple[tuple[str, ...], ChangeCheck], ..
     """Return the rows of what may not change in a kind."""
     rows = (*tables.CHANGES[""], *tables.CHANGES.get(kind, ()))
     return tuple(
-        (tuple(row.at.split(".")), row.check)
-        for row in rows
-        if row.since <= minor <= row.until
+        (tuple(row.at.split(".")), row.check) for row in rows if row.holds(minor)
     )
