@@ -6,7 +6,8 @@ from typing import Any, Final, cast
 
 from properties.world.bugs import BUGS
 from properties.world.checks import Checks, Wrong
-from properties.world.scene import SCALES, SUSPENDS, TIMED, WHOLE, WIDE, Scene
+from properties.world.rare_scenes import EVERY
+from properties.world.scene import SCALES, SUSPENDS, Scene
 from properties.world.search import Search
 from properties.world.state import Left
 
@@ -42,8 +43,7 @@ _OWN: Final = (
     ),
 )
 _SCENES: Final[Mapping[str, Scene]] = {
-    scene.name: scene
-    for scene in (*(bug.scene for bug in BUGS), *WHOLE, *WIDE, *TIMED, *_OWN)
+    scene.name: scene for scene in (*(bug.scene for bug in BUGS), *EVERY, *_OWN)
 }
 
 

@@ -20,15 +20,14 @@ from attrs import asdict, evolve
 from mpijob_operator.controller import recorder
 from properties.world.bugs import BUGS, Bug
 from properties.world.engine import SHIPPED, Engine
-from properties.world.scene import TIMED, WHOLE, WIDE, Scene
+from properties.world.rare_scenes import EVERY
+from properties.world.scene import Scene
 from properties.world.state import Left
 from properties.world.stories import Story, StoryEndsError
 
 FOLDER: Final = Path(__file__).parents[2] / "build/failures"
 STORY: Final = "story.json"
-SCENES: Final[Mapping[str, Scene]] = {
-    scene.name: scene for scene in (*WHOLE, *WIDE, *TIMED)
-}
+SCENES: Final[Mapping[str, Scene]] = {scene.name: scene for scene in EVERY}
 BY_NAME: Final[Mapping[str, Bug]] = {bug.name: bug for bug in BUGS}
 
 

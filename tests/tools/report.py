@@ -16,7 +16,6 @@ from properties import tally
 from properties.curated.laws import home_of, numbers_of
 from properties.curated.table import ALL
 from properties.numbered import NUMBERED, NUMBERS, Check, Home
-from properties.world.scene import TIMED, WHOLE, WIDE
 from tests.tools import curated, proof, source
 
 PAGE: Final = Path(__file__).parents[2] / "docs/report.md"
@@ -31,11 +30,7 @@ REAL: Final = "a real control plane alone: `make cluster-tests`"
 def rows() -> Iterator[str]:
     """Yield the table, a row for each number."""
     yield HEAD
-    scenes = [
-        *proof.kept("whole", [scene.name for scene in WHOLE]),
-        *proof.kept("wide", [scene.name for scene in WIDE]),
-        *proof.kept("timed", [scene.name for scene in TIMED]),
-    ]
+    scenes = [*proof.kept_of_scenes()]
     verdicts = filter(None, map(curated.kept, ALL))
     killers = [*map(curated.noticed, verdicts)]
     for number in NUMBERS:
