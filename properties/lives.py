@@ -164,8 +164,23 @@ shrinking = lives(
 )
 """Fewer workers are asked for than are there."""
 
+edited = lives(
+    then=(
+        ("settle", _ROUNDS),
+        ("user_edits", (f"{_WORKER}.template.spec.containers.0.image", "mpi:4")),
+    )
+)
+"""The template of the workers is not the one that they were made of."""
+
 losing = lives(then=(("settle", _ROUNDS), ("pod_goes", 0)))
 """A pod was lost, and nothing else changed."""
+
+_FAILS: Final[Move] = ("pod_becomes", (0, {"phase": "Failed"}))
+failed = lives(then=(("settle", _ROUNDS), _FAILS))
+"""A worker has failed, and nothing was done about it yet."""
+
+failing = lives(then=(("settle", _ROUNDS), _FAILS, ("reconcile", 1)))
+"""A worker has failed, its failure bears its number, and it is to be replaced."""
 
 missing = _WHICH.flatmap(
     lambda which: lives(then=(("settle", _ROUNDS), ("something_goes", which)))

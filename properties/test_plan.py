@@ -19,15 +19,19 @@ from mpijob import (
 from mpijob.loose import NOTHING, Manifest, mapping, mappings
 from mpijob.names import Child
 from mpijob.status import JobStatus
+from mpijob_operator.requests import ref_of
 from mpijob_operator.simulation.deeds import is_true
 from properties.laws import law, sometimes
 from properties.lives import (
     WAITS,
     any_view,
     drifting,
+    edited,
     ended,
     ending,
     expired,
+    failed,
+    failing,
     losing,
     missing,
     moments,
@@ -147,7 +151,25 @@ def test_what_is_changed_is_named_by_uid(question: Question) -> None:
             sometimes("a touch")
 
 
-# --- B4.5, P10, P16: the order ------------------------------------------------
+@pytest.mark.rule("B5.9", "B8.2")
+@law(
+    evenly(any_view, *map(seen, (edited, drifting, stopping, failed))),
+    often=("an apply of what is there", "a Pod is touched", "a Job is touched"),
+)
+def test_what_cannot_be_changed_is_not_changed(question: Question) -> None:
+    """P33: no plan applies a pod or a Job anew, nor changes more than its `suspend`."""
+    for action in actions(question):
+        if isinstance(action, Apply) and action.uid:
+            sometimes("an apply of what is there")
+            assert action.manifest["kind"] not in ("Pod", "Job")
+        elif isinstance(action, Touch) and action.ref.kind in ("Pod", "Job"):
+            sometimes(f"a {action.ref.kind} is touched")
+            assert action.ref.kind == "Job" or action.fields.keys() <= {"metadata"}
+            assert action.fields.keys() <= {"metadata", "spec"}
+            assert mapping(action.fields.get("spec")).keys() <= {"suspend"}
+
+
+# --- B4.5, P10, P16, P29: the order ---------------------------------------------
 
 
 @pytest.mark.rule("B4.5", "B8.2", "B8.3")
@@ -198,6 +220,25 @@ def test_nothing_is_made_for_a_job_that_is_over(question: Question) -> None:
         assert not any(makes(action) for action in actions(question))
         sometimes("it has ended", when=question.job.status.verdict is not None)
         sometimes("it is being deleted", when=question.job.terminating)
+
+
+@pytest.mark.rule("B5.3", "B8.2")
+@law(
+    evenly(any_view, seen(losing), seen(failing)),
+    often=("a pod is made", "a pod goes that is wanted again"),
+)
+def test_no_name_goes_and_comes_in_one_plan(question: Question) -> None:
+    """P29: no plan deletes an object and makes one of its name; a later look does."""
+    gone = {action.ref for action in actions(question) if isinstance(action, Delete)}
+    makers = [a for a in actions(question) if isinstance(a, Create | Apply) if makes(a)]
+    made = {ref_of(action.manifest) for action in makers}
+    job, status = question.job, question.answer.status
+    indices = [names.worker_index(job, ref.name) for ref in gone if ref.kind == "Pod"]
+    wanted = any(index is not None and index < job.workers for index in indices)
+    over = job.run_policy.suspend or status.is_true("Suspended") or status.verdict
+    sometimes("a pod is made", when=any(ref.kind == "Pod" for ref in made))
+    sometimes("a pod goes that is wanted again", when=wanted and not over)
+    assert gone.isdisjoint(made)
 
 
 @pytest.mark.rule("B4.7")

@@ -29,13 +29,14 @@ from properties.world.engine import SHIPPED
 from properties.world.moves import Moves
 from properties.world.operator import Looks
 from properties.world.programs import Move
-from properties.world.scene import REFUSING, TIMED, USUAL, WHOLE, WIDE, Scene
+from properties.world.rare_scenes import EVERY
+from properties.world.scene import REFUSING, USUAL, Scene
 from properties.world.state import LAGGING, Left
 
 WHICH = st.integers(0, 30)
 # What is found out about an object is so in every program.
 VALUES = Values()
-SCENES: Final = (*WHOLE[2:], *WIDE, *TIMED)
+SCENES: Final = EVERY[2:]
 FAULTS: Final = sorted(USUAL | REFUSING)
 POLICIES: Final[tuple[dict[str, int], ...]] = (
     {},
@@ -71,8 +72,8 @@ class AnyProgram(RuleBasedStateMachine):
         policy = {**policy, **scene.run_policy}
         drawn = evolve(scene, faults=faults, lags=lags, left=left)
         scene = evolve(drawn, run_policy=policy)
-        looks = Looks(SHIPPED, VALUES, lags)
-        self.moves, self.checks = Moves(scene, looks), Checks(VALUES)
+        looks = Looks(scene.set_up(SHIPPED), VALUES, lags)
+        self.moves, self.checks = Moves(scene, looks), Checks(VALUES, scene)
         self.state, self.lines = scene.beginning(), list[str]()
 
     def _goes_on(self, which: int, *who: str) -> None:

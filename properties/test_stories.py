@@ -15,7 +15,8 @@ from attrs import frozen
 from mpijob_operator import cli
 from properties.world import failures
 from properties.world.bugs import BUGS, Bug
-from properties.world.scene import NAMED, Scene
+from properties.world.rare_scenes import NAMED
+from properties.world.scene import Scene
 from properties.world.search import Search
 from properties.world.stories import Story, StoryEndsError
 from tests.tools.failures import main as lived_again

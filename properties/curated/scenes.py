@@ -6,7 +6,8 @@ from typing import Any, Final, cast
 
 from properties.world.bugs import BUGS
 from properties.world.checks import Checks, Wrong
-from properties.world.scene import NAMED, SCALES, SUSPENDS, Scene
+from properties.world.rare_scenes import NAMED
+from properties.world.scene import SCALES, SUSPENDS, Scene
 from properties.world.search import Search
 from properties.world.state import Left
 

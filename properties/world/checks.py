@@ -13,6 +13,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from mpijob.job import MPIJob
+from mpijob.loose import mapping
 from mpijob.status import ConditionType, JobStatus
 from properties.world.canonical import Values
 from properties.world.programs import Move
@@ -26,6 +27,7 @@ from properties.world.rests import (
     of_rest,
     owners_of,
 )
+from properties.world.scene import Scene
 from properties.world.state import State, listed
 
 
@@ -42,6 +44,7 @@ class Checks:
     """Every check, and how often each was at stake."""
 
     values: Values
+    scene: Scene
     sometimes: Counter[str] = field(factory=Counter[str])
     troubles: Counter[str] = field(factory=Counter[str])
 
@@ -70,7 +73,7 @@ class Checks:
         law = "P38 at rest a look comes to nothing, now and in ten years"
         yield from self.judged(law, "it does something" if in_ten_years else "")
         job = self.job(state)
-        for law, how in of_rest(state, job):
+        for law, how in of_rest(state, job, self.scene):
             yield from self.judged(law, how)
 
     def restless(self, moves: int, refused: Sequence[str]) -> Iterator[Wrong]:
@@ -170,6 +173,24 @@ def _one_launcher(state: State, job: MPIJob) -> Judged:
     return law, f"{pods} are both there" if len(launchers) > 1 else ""
 
 
+def _of_this_start(state: State, job: MPIJob) -> Judged:
+    """Judge where pods may run: what a queue sets anew at each resumption (B6.2)."""
+    law = "P30 no pod of an old template is there after a resumption"
+    if state.job is None or job.run_policy.suspend or job.status.verdict is not None:
+        return law, None
+    roles = mapping(mapping(state.job["spec"]).get("mpiReplicaSpecs"))
+    old, at_stake = list[str](), False
+    for pods, role in zip(live_pods(state, job), ("Worker", "Launcher"), strict=True):
+        template = mapping(mapping(roles.get(role)).get("template"))
+        asked = mapping(mapping(template.get("spec")).get("nodeSelector"))
+        for ref in pods:
+            has = mapping(state.world.objects[ref]["spec"].get("nodeSelector"))
+            at_stake = at_stake or bool(has or asked)
+            if has != asked:
+                old.append(f"{ref.name} has {dict(has)}, asked is {dict(asked)}")
+    return law, ", ".join(old) if at_stake else None
+
+
 def _as_listed(state: State) -> Judged:
     law = "P24 told all, a cache shows what a list would"
     for cache, anew in zip(state.caches, listed(state.world, state.kinds), strict=True):
@@ -185,6 +206,7 @@ MOMENTS: Final[tuple[Callable[[State, MPIJob], Judged], ...]] = (
     _conditions,
     _failures,
     _one_launcher,
+    _of_this_start,
 )
 
 

@@ -20,7 +20,8 @@ from attrs import asdict, evolve
 from mpijob_operator.controller import recorder
 from properties.world.bugs import BUGS, Bug
 from properties.world.engine import SHIPPED, Engine
-from properties.world.scene import NAMED, Scene
+from properties.world.rare_scenes import NAMED
+from properties.world.scene import Scene
 from properties.world.search import Found
 from properties.world.state import Left
 from properties.world.stories import Story, StoryEndsError

@@ -159,6 +159,8 @@ class Moves:
 
     def _pod(self, state: State, ref: Ref, pod: Manifest) -> Iterator[Move]:
         running = status_of(pod).get("phase") == "Running"
+        if self.scene.holds(ref, pod):
+            return
         if is_terminating(pod) or not running:
             what = "ends" if is_terminating(pod) else "starts"
             after = self._lives(state, ref, what, partial(pods.lives_on, ref))

@@ -19,7 +19,7 @@ from mpijob_operator.requests import ref_of
 from mpijob_operator.simulation.cluster import is_terminating
 from mpijob_operator.simulation.deeds import condition_of, is_true, status_of
 from mpijob_operator.simulation.life import START
-from properties.world.rests import Judged
+from properties.world.rests import Judged, owners_of
 from properties.world.state import JOB, Carrying, State
 
 ENDINGS: Final = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
@@ -77,8 +77,12 @@ def of_request(fact: Fact) -> Iterator[Judged]:
             yield from _of_create(fact, manifest)
         case mpijob.Apply(_, manifest, _):
             yield _mine(fact, ref_of(manifest))
+            yield _kept(fact, ref_of(manifest))
+            yield _of_what_is_fixed(ref_of(manifest), manifest)
         case mpijob.Touch():
             yield _mine(fact, action.ref)
+            yield _kept(fact, action.ref)
+            yield _of_what_is_fixed(action.ref, action.fields)
             yield from _of_resumption(fact, action)
         case mpijob.Delete():
             yield from _of_delete(fact, action)
@@ -111,12 +115,25 @@ def _of_create(fact: Fact, manifest: Manifest) -> Iterator[Judged]:
     floats = fact.before.floating is not None
     vouched = fact.vouched or floats
     yield law, "" if vouched else "neither a status write nor a read vouched for it"
+    yield _of_group(fact, manifest)
     law = "P15 nothing is made once the verdict is written"
     job = fact.job
     if job is not None and job.uid == fact.decided.uid:
         over = job.status.verdict
         kind = manifest["kind"]
         yield law, f"a {kind} is made after {over}" if over else ""
+
+
+def _of_group(fact: Fact, manifest: Manifest) -> Judged:
+    law = "B7.5 the PodGroup is there before any pod"
+    spec = mapping(manifest.get("spec"))
+    template = mapping(mapping(spec.get("template")).get("spec"))
+    gang = {"Pod": spec, "Job": template}.get(manifest["kind"], NOTHING)
+    if not gang.get("schedulerName") or not fact.unchanged:
+        return law, None
+    groups = fact.before.children("PodGroup")
+    good = any(fact.decided.uid in owners_of(group) for _, group in groups)
+    return law, "" if good else "there is none"
 
 
 def _of_launch(fact: Fact) -> Iterator[Judged]:
@@ -151,6 +168,23 @@ def _mine(fact: Fact, ref: Ref) -> Judged:
         owners = {str(value["metadata"]["uid"])}
     mine = fact.decided.uid in owners
     return law, "" if mine else f"{ref.kind} {ref.name} is of {owners or 'nobody'}"
+
+
+def _kept(fact: Fact, ref: Ref) -> Judged:
+    law = "P11 nothing is adopted"
+    before, after = (s.world.objects.get(ref) for s in (fact.before, fact.after))
+    if before is None or after is None:
+        return law, None
+    same = owners_of(before) == owners_of(after)
+    return law, "" if same else f"{ref.kind} {ref.name} has other owners"
+
+
+def _of_what_is_fixed(ref: Ref, fields: Manifest) -> Judged:
+    """Judge a change of what is there: a pod is fixed, and a Job but for `suspend`."""
+    law = "P33 nothing that is fixed is changed"
+    spec = mapping(fields.get("spec")).keys()
+    good = ref.kind not in ("Pod", "Job") or spec <= {"suspend"}
+    return law, "" if good else f"{sorted(spec)} of {ref.kind} {ref.name}"
 
 
 def _controllers(value: Manifest) -> set[str]:

@@ -10,8 +10,9 @@ from mpijob.loose import NOTHING, Manifest, mapping, mappings
 from mpijob.names import Ref
 from mpijob.status import ConditionType, JobStatus
 from mpijob_operator.simulation.cluster import is_over, is_terminating
+from properties.world.scene import Scene
 from properties.world.state import State
-from properties.world.truth import generation_of
+from properties.world.truth import generation_of, uid_of
 
 # What is wrong; empty where nothing is; None where the check was not at stake.
 Finding = str | None
@@ -55,21 +56,25 @@ def owners_of(value: Manifest) -> set[str]:
     return {str(owner.get("uid")) for owner in owners}
 
 
-def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
+def of_rest(state: State, job: MPIJob | None, scene: Scene) -> Iterator[Judged]:
     """Judge where nothing more happens."""
     if state.truth.refused:
         yield REFUSED_ONCE, _still_refused(state, job)
-    if job is None:
-        # What has no owner is somebody else's.
-        left = [r.name for r, v in state.world.objects.items() if owners_of(v)]
-        told = f"{', '.join(left)} is left of a job that is gone"
-        yield "P28 it arrives: a deleted job leaves nothing", told if left else ""
+    if job is not None and job.terminating:
         return
-    if job.terminating:
+    yield from _of_former(state, job, scene)
+    if job is None:
         return
     yield from _remembered(state, job)
     yield from _in_time(job)
-    if job.status.verdict is not None:
+    if scene.gang:
+        law = "B7.5 a PodGroup is there exactly while the job is to run"
+        yield law, _not_grouped(state, job)
+    held = [ref for ref, pod in state.children("Pod") if scene.holds(ref, pod)]
+    if held:
+        law = "P28 it arrives: the status is true where an obstacle never goes"
+        yield law, "; ".join(_not_true(state, job, held))
+    elif job.status.verdict is not None:
         law = "P17 a finished job is cleaned up as its cleanPodPolicy says"
         yield law, _not_clean(state, job)
     elif job.run_policy.suspend:
@@ -82,6 +87,26 @@ def of_rest(state: State, job: MPIJob | None) -> Iterator[Judged]:
     else:
         yield "P29 the workers are 0 to n-1, each once", _not_whole(state, job)
         yield "P28 it arrives: a running job runs", _not_running(state, job)
+
+
+def _of_former(state: State, job: MPIJob | None, scene: Scene) -> Iterator[Judged]:
+    """Judge what is left of a job that is gone, whatever came after it.
+
+    What has no owner is somebody else's; what was left an orphan is so too.
+    """
+    objects = state.world.objects
+    uids = {uid_of(value) for value in objects.values()}
+    left = [
+        ref.name
+        for ref, value in objects.items()
+        if (owners := owners_of(value)) and uids.isdisjoint(owners)
+        if not scene.holds(ref, value)
+    ]
+    told = f"{', '.join(left)} is left of a job that is gone" if left else ""
+    if job is None:
+        yield "P28 it arrives: a deleted job leaves nothing", told
+    if state.truth.late:
+        yield "P10 what was made too late is gone at rest", told
 
 
 def _still_refused(state: State, job: MPIJob | None) -> str:
@@ -166,6 +191,42 @@ def _not_running(state: State, job: MPIJob) -> str:
     known = hosts.count("echo") == job.workers
     told = f"active says {active(job.status)}, discover_hosts.sh {hosts!r}"
     return "" if counted and known else told
+
+
+def _not_grouped(state: State, job: MPIJob) -> str:
+    groups = [r.name for r, v in state.children("PodGroup") if job.uid in owners_of(v)]
+    over = job.status.verdict is not None or job.run_policy.suspend
+    good = len(groups) == (not over)
+    return "" if good else f"PodGroups {groups}, and it is over: {over}"
+
+
+def _not_true(state: State, job: MPIJob, held: list[Ref]) -> Iterator[str]:
+    """Yield what is not as well as it can be, or not told, where pods are held.
+
+    A suspension that began runs to its end, though it be taken back (B6.1).
+    """
+    status, (workers, launchers) = job.status, live_pods(state, job)
+    ended = status.verdict is not None
+    suspended = status.is_true(ConditionType.SUSPENDED) and not ended
+    over, known = ended or suspended, {ref.name for ref in held}
+    mine = any(job.uid in owners_of(state.world.objects[ref]) for ref in held)
+    told, real = active(status), (len(launchers), len(workers))
+    if told[0] < real[0] or told[1] < real[1] or (over and told != real):
+        yield f"active says {told}, and there are {real}"
+    if over and launchers:
+        yield "a launcher still runs"
+    if suspended and mine and status.start_time is None:
+        yield "startTime is gone, and pods are there"
+    goes_on = not job.run_policy.suspend
+    if not ended and suspended == goes_on and not (suspended and mine):
+        yield f"it is to go on: {goes_on}, and Suspended is {suspended}"
+    wanted = {names.worker(job, i) for i in range(0 if over else job.workers)}
+    stay = ended and job.run_policy.clean_pod_policy is CleanPodPolicy.NONE
+    wrong = ({ref.name for ref in workers} ^ wanted) - known
+    if wrong and not stay:
+        yield f"{sorted(wrong)} should be, or should not"
+    if status.is_true(ConditionType.RUNNING) and (over or wanted & known):
+        yield f"Running is told, and {sorted(wanted & known)} cannot"
 
 
 def _config_map(state: State) -> Manifest:

@@ -6,15 +6,17 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
+import mpijob
 from mpijob.job import API_VERSION, KIND
 from mpijob.loose import Manifest
 from mpijob.names import Ref
 from mpijob_operator.executor import Kind
 from mpijob_operator.simulation import users
-from mpijob_operator.simulation.cluster import Cluster
-from mpijob_operator.simulation.deeds import placed
+from mpijob_operator.simulation.cluster import Cluster, is_terminating
+from mpijob_operator.simulation.deeds import placed, status_of
 from mpijob_operator.simulation.life import START
 from mpijob_operator.simulation.users import UserDeed
+from properties.world.engine import Engine
 from properties.world.state import JOB, KINDS, LAGGING, Left, State, listed
 
 # What may befall the operator: it dies between two requests; a request is done and no
@@ -52,6 +54,11 @@ class Scene:
     things_lag: bool = False
     # Whether it is told when containers ended, so that replacing them has to wait.
     dated: bool = False
+    # The scheduler of gangs that the operator is set up for, if any.
+    gang: str = ""
+    # Pods for which no node is ever found, and pods whose node is lost for good.
+    unscheduled: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
 
     @property
     def manifest(self) -> Manifest:
@@ -75,6 +82,19 @@ class Scene:
         """
         grows = not self.deeds.keys().isdisjoint((*SCALES, *DELETES))
         return 12 + 15 * (1 + (max(self.workers, 2) if grows else self.workers))
+
+    def holds(self, ref: Ref, pod: Manifest) -> bool:
+        """Tell whether a pod stays as it is for ever, whatever is asked of it."""
+        if is_terminating(pod):
+            return ref.name in self.lost
+        waits = status_of(pod).get("phase") not in ("Running", "Succeeded", "Failed")
+        return ref.name in self.unscheduled and waits
+
+    def set_up(self, engine: Engine) -> Engine:
+        """Return the operator as it is set up here."""
+        if not self.gang:
+            return engine
+        return evolve(engine, settings=mpijob.Settings(gang_scheduler=self.gang))
 
     def beginning(self) -> State:
         """Return the moment at which the job was created."""
@@ -303,8 +323,3 @@ EVICTED: Final = Scene(
     lags=NEVER,
 )
 PAIR: Final = evolve(EVICTED, name="two workers, of which one is evicted", workers=2)
-
-NAMED: Final[Mapping[str, Scene]] = {
-    scene.name: scene for scene in (*WHOLE, *WIDE, *TIMED, SUSPENDED, EVICTED, PAIR)
-}
-"""Every scene of this table by its name; `QUIET` is the first of all."""

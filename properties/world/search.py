@@ -61,8 +61,9 @@ class Search:
         self, scene: Scene, engine: Engine = SHIPPED, *, arrives: bool = True
     ) -> None:
         self.scene, self.values = scene, Values()
-        self.checks = Checks(self.values)
-        self.moves = Moves(scene, Looks(engine, self.values, scene.lags))
+        self.checks = Checks(self.values, scene)
+        looks = Looks(scene.set_up(engine), self.values, scene.lags)
+        self.moves = Moves(scene, looks)
         self.arrives, self.within = arrives, scene.arrives_within
         self.result = Result(scene)
         self._numbers: dict[int, int] = {}

@@ -111,6 +111,7 @@ class Truth:
     won: bool = False  # A launcher of this job exited with 0, whatever became of it.
     meddled: bool = False  # A user did something, perhaps to a pod that had failed.
     refused: bool = False  # A request was refused that was good.
+    late: bool = False  # Something was made for a job that was gone or going.
 
 
 @frozen

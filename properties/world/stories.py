@@ -32,8 +32,8 @@ class Story:
 
     def __init__(self, scene: Scene, engine: Engine = SHIPPED) -> None:
         values = Values()
-        self.checks = Checks(values)
-        self.moves = Moves(scene, Looks(engine, values, scene.lags))
+        self.checks = Checks(values, scene)
+        self.moves = Moves(scene, Looks(scene.set_up(engine), values, scene.lags))
         self.state = scene.beginning()
         self.looks = list[Look]()  # Those that led to a plan.
         if scene.runs:

@@ -27,6 +27,8 @@ def vouches(live: Manifest | None, decided: mpijob.MPIJob) -> bool:
 
 def told_of(truth: Truth, call: Call, before: State, after: State) -> Truth:
     """Return what is true after a write of the operator took effect."""
+    if _is_late(call, before):
+        return evolve(truth, late=True)
     if not isinstance(call.action, mpijob.WriteStatus):
         return truth
     old, new = _status(before), _status(after)
@@ -37,6 +39,16 @@ def told_of(truth: Truth, call: Call, before: State, after: State) -> Truth:
     return evolve(truth, result=False) if new.verdict is not None else truth
 
 
+def _is_late(call: Call, before: State) -> bool:
+    """Tell whether something was made for a job that was gone, or on its way (P10)."""
+    action, job = call.action, before.job
+    makes = isinstance(action, mpijob.Create) or (
+        isinstance(action, mpijob.Apply) and not action.uid
+    )
+    same = uid_of(job) == call.job.uid
+    return makes and (job is None or not same or is_terminating(job))
+
+
 def _status(state: State) -> JobStatus | None:
     return None if state.job is None else mpijob.decode(state.job).status
 
@@ -45,7 +57,7 @@ def meddled(after: State, before: State) -> Truth:
     """Return what is true after a user's deed: what a user deletes is the user's."""
     uid = uid_of(before.job)
     if uid != uid_of(after.job):
-        return Truth()
+        return Truth(late=before.truth.late)
     gone = uid_of(_launcher(before)) != uid_of(_launcher(after))
     going = _launcher(after)
     if gone or (going is not None and is_terminating(going)):

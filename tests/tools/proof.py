@@ -22,7 +22,7 @@ from attrs import frozen
 
 from properties.world import failures
 from properties.world.bugs import BUGS
-from properties.world.scene import TIMED, WHOLE, WIDE, Scene
+from properties.world.rare_scenes import SCENES
 from properties.world.search import Result, Search
 from tests.tools import source
 
@@ -76,12 +76,13 @@ def kept(part: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield {**json.loads(path.read_text()), "name": name}
 
 
-SCENES: Final[Mapping[str, Sequence[Scene]]] = {
-    "wide": WIDE,
-    "whole": WHOLE,
-    "timed": TIMED,
-}
 PARTS: Final = (*SCENES, "bugs")
+
+
+def kept_of_scenes() -> Iterator[dict[str, Any]]:
+    """Yield what was written down of every scene, in their order."""
+    for part in ("whole", "wide", "timed"):
+        yield from kept(part, [scene.name for scene in SCENES[part]])
 
 
 @frozen
@@ -147,15 +148,9 @@ def search(parts: Sequence[str], states: int, workers: int) -> bool:
 # --- The page -------------------------------------------------------------------------
 
 
-def kept_of_scenes() -> list[dict[str, Any]]:
-    """Return what was written down of each scene as shipped."""
-    parts = ("whole", WHOLE), ("wide", WIDE), ("timed", TIMED)
-    return [told for part, some in parts for told in kept(part, [s.name for s in some])]
-
-
 def page() -> Iterator[str]:
     """Yield the lines of the measured part of the page."""
-    scenes = kept_of_scenes()
+    scenes = [*kept_of_scenes()]
     yield "### As shipped"
     yield ""
     yield (

@@ -30,7 +30,7 @@ REAL: Final = "a real control plane alone: `make cluster-tests`"
 def rows() -> Iterator[str]:
     """Yield the table, a row for each number."""
     yield HEAD
-    scenes = proof.kept_of_scenes()
+    scenes = [*proof.kept_of_scenes()]
     verdicts = filter(None, map(curated.kept, ALL))
     killers = [*map(curated.noticed, verdicts)]
     for number in NUMBERS:
