@@ -244,3 +244,59 @@ def test_no_answer_is_an_outcome_that_nobody_knows() -> None:
             assert raised.value.code == 0
 
     run(story())
+
+
+# --- What is no answer of an API server -----------------------------------------------
+
+NO_LISTS: dict[str, Callable[[], web.Response]] = {
+    "a page of a proxy": lambda: web.Response(text="<html>hello</html>"),
+    "a Status": lambda: web.json_response({"kind": "Status", "metadata": {}}),
+    "a list without a version": lambda: web.json_response({"items": []}),
+    "items that are none": lambda: web.json_response(
+        {"items": "x", "metadata": {"resourceVersion": "1"}}
+    ),
+}
+
+
+@pytest.mark.parametrize("answers", NO_LISTS.values(), ids=NO_LISTS.keys())
+def test_what_is_no_list_is_not_taken_for_an_empty_one(
+    answers: Callable[[], web.Response],
+) -> None:
+    async def story() -> None:
+        async with Server(answers=answers).serving() as api:
+            with pytest.raises(Unreachable, match="what came is no list"):
+                await api.read_all("/api/v1/services")
+
+    run(story())
+
+
+def test_a_list_of_nothing_may_say_null() -> None:
+    async def story() -> None:
+        nothing = {"items": None, "metadata": {"resourceVersion": "7"}}
+        async with Server(answers=lambda: web.json_response(nothing)).serving() as api:
+            assert await api.read_all("/api/v1/services") == ([], "7")
+
+    run(story())
+
+
+@pytest.mark.parametrize("fails", [OSError("no file"), ValueError("secret-token")])
+def test_credentials_that_cannot_be_renewed_are_no_answer(fails: Exception) -> None:
+    async def renew(_: client.Configuration) -> None:
+        raise fails
+
+    async def story() -> None:
+        async with Server().serving() as api:
+            configuration = api.connection.configuration
+            configuration.api_key["BearerToken"] = "old"
+            configuration.refresh_api_key_hook = renew
+            answer = await api.send(LEASE, led=False)
+            assert answer.code == 0
+            assert "the credentials cannot be renewed" in answer.message
+            assert "secret-token" not in answer.message
+            with pytest.raises(Unreachable, match="cannot be renewed"):
+                await api.read_all("/api/v1/services")
+            with pytest.raises(Unreachable, match="cannot be renewed"):
+                async with api.watch("/api/v1/services", {}, "application/json", 1.0):
+                    pass
+
+    run(story())

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 from attrs import define, field
@@ -53,12 +54,14 @@ class Memory:
         found = self.instead.get((request.verb, request.ref.kind))
         return self.cluster.answer(request) if found is None else found
 
-    async def read(self, path: str, query: Mapping[str, str]) -> Manifest:
+    async def read_all(
+        self, path: str, query: Mapping[str, str]
+    ) -> tuple[list[Manifest], str]:
         del path, query
         if self.silent:
             raise Unreachable(0, "no answer")
         pods = [value for _, value in self.cluster.all("Pod")]
-        return {"items": pods}
+        return pods, str(self.cluster.revision)
 
 
 @define
@@ -256,6 +259,67 @@ def test_one_job_that_makes_us_fail_is_no_other_jobs_trouble(
     assert "cannot reconcile" in caplog.text
     assert "ZeroDivisionError" in caplog.text
     assert len(room.controller.caches.queue) == 1  # It is tried again, slowly.
+
+
+@pytest.mark.rule("B8.2", "B8.8")
+def test_a_plan_that_makes_us_fail_half_way_is_of_unknown_outcome(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(looking, "key_pair", fails)
+        with pytest.raises(ZeroDivisionError):
+            room.look()
+    sent = len(room.api.sent)
+    assert sent, "a part of the plan was carried out"
+    room.deliver()
+    assert room.look() == ""
+    assert len(room.api.sent) == sent, "not before it can land no more"
+    room.now += 5
+    assert room.look() == ""
+    room.deliver()
+    assert room.look() == "done"
+
+
+@pytest.mark.rule("B8.2")
+def test_a_witness_that_fails_makes_us_forget_nothing(room: Room) -> None:
+    def fails(_: Look) -> None:
+        raise ZeroDivisionError
+
+    acted = mock.patch.object(Told, "acted", staticmethod(fails))
+    with acted, pytest.raises(ZeroDivisionError):
+        room.look()
+    sent = len(room.api.sent)
+    assert room.look() == "", "no cache shows yet what was written"
+    assert len(room.api.sent) == sent
+    room.deliver()
+    assert room.look() == "quiet"
+
+
+@pytest.mark.rule("B4.1", "B8.4")
+def test_a_webhook_that_is_down_is_told_and_asked_ever_less_often(room: Room) -> None:
+    words = 'Internal error occurred: failed calling webhook "x": connection refused'
+    down = Answer(500, {"reason": "InternalError", "message": words})
+    room.api.instead[Verb.CREATE, "Pod"] = down
+    for wait in (5.0, 8.0, 8.0):
+        room.look()
+        room.now += wait
+        room.look()
+        room.deliver()
+    blocked = {c["type"]: c for c in room.status()["conditions"]}["Blocked"]
+    assert (blocked["status"], blocked["reason"]) == ("True", "InternalError")
+    assert "failed calling webhook" in blocked["message"]
+    room.api.instead.clear()
+    room.now += 300
+    room.look()
+    room.deliver()
+    assert room.look() == "done"
+    room.deliver()
+    room.look()
+    blocked = {c["type"]: c for c in room.status()["conditions"]}["Blocked"]
+    assert blocked["status"] == "False"
 
 
 def test_what_cannot_be_read_live_is_read_again_later(

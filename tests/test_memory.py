@@ -15,6 +15,7 @@ from mpijob_operator.controller.memory import (
     Progress,
     after,
     behind,
+    broken_off,
     caught_up,
     looked_up,
     unread,
@@ -28,6 +29,7 @@ MANIFEST = {
     "kind": "Pod",
     "metadata": {"name": "pi-worker-0", "namespace": "hpc"},
 }
+POD_REF = Ref("v1", "Pod", "hpc", "pi-worker-0")
 WORKER = mpijob.Create(Child.WORKER, MANIFEST)
 STATUS = mpijob.WriteStatus(job_ref(JOB), "u", "7", JobStatus())
 
@@ -107,6 +109,28 @@ def test_after_a_refusal_each_wait_is_longer_up_to_five_minutes() -> None:
         pauses.append(known.pause)
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
     assert [r.message for r in known.refusals] == ["no"]
+
+
+def test_where_no_answer_ever_comes_each_wait_is_longer() -> None:
+    """One that is lost is waited for as long as it may land, and no longer."""
+    lost = carried_out(DONE, Answer(500, {"reason": "InternalError"}))
+    pauses, known = list[float](), NEW
+    for _ in range(10):
+        known = after(known, lost, 0, 5)
+        pauses.append(known.pause)
+    assert pauses == [0, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    assert [r.reason for r in known.refusals] == ["InternalError"]
+
+
+def test_what_the_server_asks_for_is_waited_within_reason() -> None:
+    known = after(NEW, carried_out(Answer(429, retry_after=1e12)), 100, 5)
+    assert (known.pause, known.rest) == (300, 400)
+
+
+def test_a_plan_that_broke_off_is_of_unknown_outcome() -> None:
+    known = broken_off(Memory(taken=frozenset((POD_REF,))), 100, 5)
+    assert (known.doubt, known.fruitless) == (105, 1)
+    assert known.taken == {POD_REF}
 
 
 def test_after_an_old_view_the_next_look_is_soon() -> None:

@@ -60,7 +60,8 @@ def looked(
     key, observed = Key(job.namespace, job.name), seen(*found)
     answer = mpijob.reconcile(job, observed, WORLD)
     plan = mpijob.plan(job, observed, answer)
-    said = ((action, Answer(code)) for action in itertools.chain(*plan))
+    came = {"metadata": {"resourceVersion": "9"}} if code < 300 else {}
+    said = ((action, Answer(code, came)) for action in itertools.chain(*plan))
     look = Look(
         key=key,
         job=job,

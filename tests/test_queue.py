@@ -124,3 +124,16 @@ def test_a_closed_queue_gives_out_nothing() -> None:
         taker.cancel()
 
     run(test())
+
+
+def test_a_far_delay_is_kept_once_however_often_it_is_set() -> None:
+    async def test() -> None:
+        queue = Queue(lambda: 0.0)
+        for look in range(10_000):
+            queue.add(PI, 0.0 if look % 2 else 3_600.0 + look)
+            if look % 2:
+                assert await queue.take() == (PI, 0.0)
+                queue.done(PI)
+        assert queue.entries < 100
+
+    run(test())

@@ -352,6 +352,15 @@ def test_where_no_watch_comes_through_lists_must_do(end: tuple[Act, ...]) -> Non
     assert story.words[:9] == ["list", *thrice, "list", *thrice, "list"]
 
 
+def test_lines_that_nobody_watches_for_are_nothing_shown() -> None:
+    """Whatever stands between may answer 200, with a page of its own."""
+    page: tuple[Act, ...] = (("", {}), ("", {}))
+    story, words = Story([page] * BARREN_MAX), ["list", *["watch 10"] * BARREN_MAX]
+    play(story)
+    assert story.words[: BARREN_MAX + 2] == [*words, "list"]
+    assert story.told == ["replaced 1"] * 2
+
+
 def test_a_watch_that_shows_something_may_be_brief_ever_again() -> None:
     story = play(Story([(added(number), BROKEN) for number in range(11, 40)]))
     assert story.words.count("list") == 1

@@ -151,7 +151,8 @@ _CODES: Final[Mapping[int, Reply]] = {
 def reply_of(action: mpijob.Action, answer: Answer) -> Reply:
     """Tell what an answer means for an action."""
     code = answer.code
-    if 200 <= code < 300:  # noqa: PLR2004 - HTTP's own words for success.
+    # HTTP's own words for success.
+    if 200 <= code < 300 and _shows(action, answer):  # noqa: PLR2004 - see above.
         return Reply.DONE if _confirms(action, answer) else Reply.CONFLICT
     if not 400 <= code < 500:  # noqa: PLR2004 - HTTP's own words for a refusal.
         return Reply.UNKNOWN
@@ -165,6 +166,7 @@ def reply_of(action: mpijob.Action, answer: Answer) -> Reply:
 _CONFLICT: Final = 409
 _INVALID: Final = 422
 _FORBIDDEN: Final = 403
+_INTERNAL: Final = 500
 
 
 def _names_taken(action: mpijob.Action, answer: Answer) -> bool:
@@ -177,6 +179,12 @@ def _is_another(answer: Answer) -> bool:
     """Tell whether an apply by uid met another object of the name."""
     causes = mappings(mapping(answer.body.get("details")).get("causes"))
     return any(cause.get("field") == "metadata.uid" for cause in causes)
+
+
+def _shows(action: mpijob.Action, answer: Answer) -> bool:
+    """Tell whether the object came back: what stands between may answer 200 as well."""
+    others = mpijob.Confirm | mpijob.Delete | mpijob.Event
+    return isinstance(action, others) or bool(answer.resource_version)
 
 
 def _confirms(action: mpijob.Action, answer: Answer) -> bool:
@@ -200,11 +208,19 @@ class Trouble:
     def refusal(self) -> mpijob.Refusal | None:
         """What is to be said of it in the status; None of what is no child."""
         action = self.action
-        told = self.reply in (Reply.REFUSED, Reply.GONE)
+        told = self.reply in (Reply.REFUSED, Reply.GONE) or _is_internal(self.answer)
         if not told or not isinstance(action, mpijob.Create | mpijob.Apply):
             return None
         words = self.answer.message
         return mpijob.Refusal(action.child, action.name, _reason(self.answer), words)
+
+
+def _is_internal(answer: Answer) -> bool:
+    """Tell whether something behind the API server failed: a webhook that is down.
+
+    It goes on for as long as that is down, and nobody else would say so.
+    """
+    return answer.code == _INTERNAL and answer.reason == "InternalError"
 
 
 _QUOTA: Final = re.compile(r"exceeded quota|insufficient quota")

@@ -135,9 +135,9 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "What changes during a look is not looked at.",
         (3,),
         "mpijob_operator.controller.queue",
-        "            heapq.heappush(self._heap, (due, key))\n"
-        "            self._news.set()\n",
-        "            pass\n",
+        "        if (due := self._due.get(key)) is not None:\n"
+        "            self._push(due, key)\n",
+        "",
         ("queue", "caches"),
     ),
     Mutant(
@@ -152,9 +152,9 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "Nobody wakes up a worker that waits.",
         (3,),
         "mpijob_operator.controller.queue",
-        "                heapq.heappush(self._heap, (due, key))\n"
-        "                self._news.set()\n",
-        "                heapq.heappush(self._heap, (due, key))\n",
+        "            heapq.heappush(self._heap, (due, key))\n"
+        "        self._news.set()\n",
+        "            heapq.heappush(self._heap, (due, key))\n",
         ("queue", "caches"),
     ),
     Mutant(
@@ -186,7 +186,7 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "What a watch says is new is passed over.",
         (3,),
         "mpijob_operator.controller.reflector",
-        '        elif type_ in ("ADDED", "MODIFIED"):\n',
+        '        elif type_ != "BOOKMARK":\n',
         '        elif type_ == "MODIFIED":\n',
         ("caches",),
     ),
@@ -257,8 +257,8 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "Who was refused does not look again by itself.",
         (6, 8),
         "mpijob_operator.controller.controller",
-        "            self.caches.queue.add(key, known.pause)\n",
-        "            pass\n",
+        "        if (wait := max(known.pause, lands)) > 0:\n",
+        "        if (wait := lands) > 0:\n",
         ("wakeups: no wakeup is lost",),
     ),
     Mutant(
@@ -273,8 +273,33 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "Who heard no answer waits for news that may never come.",
         (5,),
         "mpijob_operator.controller.controller",
-        "            self.caches.queue.add(key, known.doubt - self.clock())\n",
-        "            pass\n",
+        "        if (wait := max(known.pause, lands)) > 0:\n",
+        "        if (wait := known.pause) > 0:\n",
         ("wakeups: no wakeup is lost",),
+    ),
+    # --- What never gets better -------------------------------------------------
+    Mutant(
+        "A webhook that is down is asked as if each answer were the first.",
+        (6,),
+        "mpijob_operator.controller.memory",
+        "or (end is End.UNCERTAIN and fruitless > 1)",
+        "",
+        ("load",),
+    ),
+    Mutant(
+        "Who is told to wait for ever does.",
+        (6, 8),
+        "mpijob_operator.controller.memory",
+        "    return min(asked, REFUSED_MAX_S)\n",
+        "    return asked\n",
+        ("load",),
+    ),
+    Mutant(
+        "A time that is far off is kept again at each look.",
+        (6,),
+        "mpijob_operator.controller.queue",
+        "        if len(self._heap) > 2 * len(self._due) + 64:\n",
+        "        if not self._due:\n",
+        ("load",),
     ),
 )

@@ -46,7 +46,7 @@ _UNKNOWN: Final = 0
 
 
 class Unreachable(Exception):  # noqa: N818 - it says what the API server is.
-    """The API server did not answer a read, or not with a list."""
+    """The API server did not answer a read or a watch, or not with what was asked."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -109,8 +109,8 @@ class Api:
     ) -> Answer:
         """Send one request of a plan; its slots are filled by now.
 
-        Never raises for what the network or the server does: code 0 is an outcome that
-        nobody knows.
+        What the network or the server does is an answer, and raises nothing: code 0 is
+        an outcome that nobody knows.
 
         Args:
             request: What to send.
@@ -221,16 +221,21 @@ class Api:
         """Read a whole list, page by page; return its items, and its version.
 
         Raises:
-            Unreachable: A page could not be read.
+            Unreachable: A page could not be read, or what came is no list.
         """
         items: list[Manifest] = []
         query = {**query, "limit": str(PAGE)}
         while True:
             page = await self.read(path, query, accept)
-            items.extend(mappings(page.get("items")))
-            metadata = mapping(page.get("metadata"))
+            found, metadata = page.get("items"), mapping(page.get("metadata"))
+            version = text(metadata, "resourceVersion")
+            if not version or not isinstance(found, list | None):
+                # What stands between may answer 200 to anything. An empty list would
+                # say that every child is gone.
+                raise Unreachable(_UNKNOWN, f"what came is no list: {_words(page)}")
+            items.extend(mappings(found))
             if not (more := text(metadata, "continue")):
-                return items, text(metadata, "resourceVersion")
+                return items, version
             query["continue"] = more
 
     @contextlib.asynccontextmanager
@@ -337,11 +342,13 @@ def _parsed(content: bytes) -> Manifest:
     return mapping(value)
 
 
+def _words(value: Manifest) -> str:
+    """Return what somebody else answered, as far as it is words."""
+    return text(value, "message") or text(value, "kind") or "JSON"
+
+
 def _said(error: BaseException) -> str:
     return str(error) or type(error).__name__
-
-
-_PLACES: Final = frozenset(("api", "apis", "namespaces"))
 
 
 def _kind_of(path: str) -> str:

@@ -16,7 +16,12 @@ from mpijob import names
 from mpijob.loose import mapping, mappings
 from mpijob.world import KUBERNETES
 from mpijob_operator.controller import kinds
-from mpijob_operator.controller.api import METADATA_LIST, Api, Unreachable
+from mpijob_operator.controller.api import (
+    AT_ONCE,
+    METADATA_LIST,
+    Api,
+    Unreachable,
+)
 from mpijob_operator.controller.controller import Controller
 from mpijob_operator.controller.flags import Flags
 from mpijob_operator.controller.permissions import Question, questions
@@ -117,11 +122,12 @@ async def adopt(api: Api, controller: Controller, namespaces: Iterable[str]) -> 
         for namespace in namespaces:
             query = {"labelSelector": selector}
             try:
-                found = await api.read(kind.path(namespace), query, METADATA_LIST)
+                path = kind.path(namespace)
+                found, _ = await api.read_all(path, query, METADATA_LIST)
             except Unreachable as trouble:
                 _log.warning("cannot look for children", extra={"why": str(trouble)})
                 continue
-            for value in mappings(found.get("items")):
+            for value in found:
                 controller.adopt(kind, mapping(value.get("metadata")))
 
 
@@ -137,8 +143,11 @@ async def permitted(api: Api, flags: Flags, groups: Iterable[str]) -> None:
     lock = flags.lock_namespace if flags.leader_elect else ""
     asked = [*questions(flags.namespace, lock, set(groups))]
 
+    turns = asyncio.Semaphore(AT_ONCE)  # A hundred namespaces are thousands of them.
+
     async def is_allowed(question: Question) -> bool:
-        answer = await api.read(_REVIEWS, body=question.review)
+        async with turns:
+            answer = await api.read(_REVIEWS, body=question.review)
         return mapping(answer.get("status")).get("allowed") is True
 
     try:

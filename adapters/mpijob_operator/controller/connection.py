@@ -26,11 +26,20 @@ class Connection:
     configuration: client.Configuration = field(repr=False)
 
     async def headers(self) -> dict[str, str]:
-        """Return what proves who we are, renewed where it has run out."""
+        """Return what proves who we are, renewed where it has run out.
+
+        Raises:
+            OSError: It cannot be renewed now: a file is gone for a moment, a program
+                failed. What the library says of it may hold a token.
+        """
         configuration = self.configuration
-        key = await configuration.get_api_key_with_prefix(
-            "BearerToken", "authorization"
-        )
+        try:
+            key = await configuration.get_api_key_with_prefix(
+                "BearerToken", "authorization"
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the library meets there.
+            why = f"the credentials cannot be renewed: {type(error).__name__}"
+            raise OSError(why) from None
         return {"Authorization": key} if key else {}
 
 

@@ -18,7 +18,7 @@ from attrs import define, evolve, field, frozen
 import mpijob
 from mpijob import names, sightings
 from mpijob.job import KIND
-from mpijob.loose import Manifest, mappings, text
+from mpijob.loose import Manifest, text
 from mpijob.names import Ref
 from mpijob.observed import Live
 from mpijob_operator.controller import memory as memories
@@ -39,7 +39,7 @@ from mpijob_operator.requests import Request, Verb, filled
 
 # A cache that does not show our own writes for so long is listed anew.
 PATIENCE_S: Final = 10.0
-# After an exception of ours: slowly, since only another look at the code helps.
+# After an exception of ours, unless a change comes: only other code helps.
 FAILED_S: Final = 60.0
 
 _NOT_FOUND: Final = 404
@@ -182,17 +182,24 @@ class Controller:
             return
         result = "quiet"
         if look.plan:
-            look = await self._carried_out(look)
+            try:
+                look = await self._carried_out(look)
+            except Exception:
+                # Of ours, and in the midst of a plan: what was sent may yet land.
+                doubtful = memories.broken_off(known, self.clock(), WRITE_S)
+                self._remember(key, job, doubtful)
+                raise
             known = memories.after(known, look.execution, self.clock(), WRITE_S)
             result = (look.execution.end or End.DONE).name.lower()
-            for witness in self.witnesses:
-                witness.acted(look)
         else:
             known = evolve(known, refusals=(), fruitless=0, pause=0.0, rest=0.0)
         if (after := look.answer.requeue_after) is not None:
             self.caches.queue.add(key, after.total_seconds())
+        # Before anybody is told: a witness that fails makes us forget nothing.
         self._remember(key, job, known)
         for witness in self.witnesses:
+            if look.plan:
+                witness.acted(look)
             witness.looked(key, look.answer, result, self.clock() - began)
 
     def _known(self, key: Key, job: mpijob.MPIJob) -> Memory:
@@ -207,10 +214,9 @@ class Controller:
             self._memories.pop(key, None)
         else:
             self._memories[key] = job.uid, known
-        if known.pause:
-            self.caches.queue.add(key, known.pause)
-        elif known.doubt is not None:
-            self.caches.queue.add(key, known.doubt - self.clock())
+        lands = 0.0 if known.doubt is None else known.doubt - self.clock()
+        if (wait := max(known.pause, lands)) > 0:
+            self.caches.queue.add(key, wait)
         elif known.written:
             # What was written wakes us; that it does not is noticed, too.
             self.caches.queue.add(key, PATIENCE_S)
@@ -289,10 +295,10 @@ class Controller:
             return () if one is None else (one,)
         labels = ",".join(f"{k}={v}" for k, v in names.selector(job).items())
         pods = Ref("v1", "Pod", job.namespace, "")
-        found = await self.api.read(
+        found, _ = await self.api.read_all(
             Request(Verb.CREATE, pods).path, {"labelSelector": labels}
         )
-        seen = (self._seen(pods, value) for value in mappings(found.get("items")))
+        seen = (self._seen(pods, value) for value in found)
         return tuple(one for one in seen if one is not None)
 
     async def _get(self, ref: Ref) -> Manifest | None:
@@ -304,7 +310,7 @@ class Controller:
         answer = await self.api.send(Request(Verb.GET, ref))
         if answer.code == _NOT_FOUND:
             return None
-        if answer.code != _OK:
+        if answer.code != _OK or text(answer.body.get("metadata"), "name") != ref.name:
             raise Unreachable(answer.code, answer.message)
         return answer.body
 

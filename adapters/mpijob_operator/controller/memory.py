@@ -129,11 +129,18 @@ def unread(memory: Memory) -> Memory:
     return evolve(memory, fruitless=fruitless, pause=pause)
 
 
+def broken_off(memory: Memory, now: float, timeout_s: float) -> Memory:
+    """Return what is known where a plan was begun, and nobody knows how far it came."""
+    return evolve(memory, doubt=now + timeout_s, fruitless=memory.fruitless + 1)
+
+
 def _pause(end: End | None, fruitless: int) -> float:
-    if end is End.BACK_OFF:
-        return _doubled(REFUSED_S, fruitless, REFUSED_MAX_S)
     if end is End.LOOK_AGAIN:
         return _doubled(OUTDATED_S, fruitless, OUTDATED_MAX_S)
+    # One answer that never came is waited for anyway: `doubt`. Where none ever comes,
+    # as where a webhook is down, whole lists each time would be too much of a load.
+    if end is End.BACK_OFF or (end is End.UNCERTAIN and fruitless > 1):
+        return _doubled(REFUSED_S, fruitless, REFUSED_MAX_S)
     return 0.0
 
 
@@ -143,5 +150,6 @@ def _doubled(first: float, times: int, longest: float) -> float:
 
 
 def _asked(execution: Execution) -> float:
-    """Return how long the API server asked us to wait (Retry-After)."""
-    return max((t.answer.retry_after for t in execution.troubles), default=0.0)
+    """Return how long the API server asked us to wait (Retry-After), within reason."""
+    asked = max((t.answer.retry_after for t in execution.troubles), default=0.0)
+    return min(asked, REFUSED_MAX_S)

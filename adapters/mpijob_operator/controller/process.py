@@ -15,8 +15,8 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from kubernetes.aio import config
 
@@ -61,6 +61,8 @@ GARBAGE: Final = 50_000
 HASTE_S: Final = 0.5
 
 _log: Final = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 def run(flags: Flags, streams: Streams) -> int:
@@ -111,9 +113,9 @@ class _Process:
     async def run(self) -> int:
         """Start everything, lead, work; return the exit code."""
         flags = self.flags
-        served = await discovered(self.api, flags)
-        groups = {watched.api_version.partition("/")[0] for watched in served.watched}
-        await permitted(self.api, flags, groups)
+        served = await self._unless_over(self._asked())
+        if served is None:
+            return DONE
         controller = self._controller(served)
         async with self._serving(controller), asyncio.TaskGroup() as group:
             watching: list[asyncio.Task[None]] = []
@@ -132,6 +134,17 @@ class _Process:
             finally:
                 for task in watching:
                     task.cancel()
+
+    async def _asked(self) -> Served:
+        """Ask what the cluster has and what we may do there.
+
+        Raises:
+            Unfit: We cannot work here.
+        """
+        served = await discovered(self.api, self.flags)
+        groups = {watched.api_version.partition("/")[0] for watched in served.watched}
+        await permitted(self.api, self.flags, groups)
+        return served
 
     def _controller(self, served: Served) -> Controller:
         flags = self.flags
@@ -259,7 +272,8 @@ class _Process:
         Returns:
             The exit code, and whether all that was sent was answered.
         """
-        await adopt(self.api, controller, self.flags.namespaces)
+        asked = adopt(self.api, controller, self.flags.namespaces)
+        await self._unless_over(asked, standing)
         workers = [
             asyncio.create_task(controller.work())
             for _ in range(self.flags.threadiness)
@@ -280,6 +294,25 @@ class _Process:
         with contextlib.suppress(asyncio.CancelledError, Deposed):
             await asyncio.gather(*workers)
         return code, not late
+
+    async def _unless_over(
+        self,
+        asked: Coroutine[Any, Any, _T],
+        standing: "asyncio.Task[None] | None" = None,
+    ) -> _T | None:
+        """Return what comes of it; None if a signal or the end of a reign is first."""
+        asking, stop = asyncio.create_task(asked), asyncio.create_task(self.stop.wait())
+        over: list[asyncio.Task[bool] | asyncio.Task[None]] = [stop]
+        if standing is not None:
+            over.append(standing)
+        await asyncio.wait([asking, *over], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if asking.done():
+            return asking.result()
+        asking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asking
+        return None
 
     async def _stopped(self, *, within_s: float) -> bool:
         with contextlib.suppress(TimeoutError):

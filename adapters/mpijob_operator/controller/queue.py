@@ -30,14 +30,23 @@ class Queue:
     def __len__(self) -> int:
         return len(self._due)
 
+    @property
+    def next_s(self) -> float | None:
+        """Seconds until the next job is due, None where there is none."""
+        return min(self._due.values()) - self.clock() if self._due else None
+
+    @property
+    def entries(self) -> int:
+        """How many entries are kept: no more than a few for each job."""
+        return len(self._heap)
+
     def add(self, key: Key, delay_s: float = 0.0) -> None:
         """Have a job looked at, not later than after this delay."""
         due = self.clock() + delay_s
         if due < self._due.get(key, float("inf")):
             self._due[key] = due
             if key not in self._active:
-                heapq.heappush(self._heap, (due, key))
-                self._news.set()
+                self._push(due, key)
 
     def forget(self, key: Key) -> None:
         """Do not look at a job that is gone, unless it is added again."""
@@ -83,5 +92,13 @@ class Queue:
         """Say that a job was looked at."""
         self._active.discard(key)
         if (due := self._due.get(key)) is not None:
+            self._push(due, key)
+
+    def _push(self, due: float, key: Key) -> None:
+        if len(self._heap) > 2 * len(self._due) + 64:
+            # Most of it is passed over by now, but what is far off stays below the top.
+            self._heap = [(due, key) for key, due in self._due.items()]
+            heapq.heapify(self._heap)
+        else:
             heapq.heappush(self._heap, (due, key))
-            self._news.set()
+        self._news.set()

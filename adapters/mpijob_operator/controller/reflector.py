@@ -50,6 +50,8 @@ BARREN_MAX: Final = 3
 
 # A version that is none to the API server any more, and one that never was.
 _UNUSABLE: Final = frozenset((410, 400))
+# What a line of a watch shows; of anything else something in between is the author.
+_SHOWN: Final = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK"))
 
 _log: Final = logging.getLogger(__name__)
 
@@ -183,8 +185,7 @@ class Reflector:
             if self._wanted:
                 return  # Somebody asked while it was opened.
             async for type_, value in watch.events():
-                self._take(type_, value)
-                shown = True
+                shown = self._take(type_, value) or shown
         except Unreachable as trouble:
             if isinstance(trouble.__cause__, TimeoutError):
                 self._usable = False
@@ -200,17 +201,25 @@ class Reflector:
         if not lasted:
             raise Unreachable(0, "the watch ended at once")
 
-    def _take(self, type_: str, value: Manifest) -> None:
+    def _take(self, type_: str, value: Manifest) -> bool:
+        """Take in one line of a watch; tell whether it is one.
+
+        Raises:
+            Unreachable: It says why no more come.
+        """
         if type_ == "ERROR":
             code = integer(value.get("code")) or 0
             raise Unreachable(code, text(value, "message"))
+        if type_ not in _SHOWN:
+            return False
         version = text(value.get("metadata"), "resourceVersion")
         if age(version) > age(self.progress.version):
             self.progress = evolve(self.progress, version=version)
         if type_ == "DELETED":
             self.sink.gone(self.kind, self._typed(value))
-        elif type_ in ("ADDED", "MODIFIED"):
+        elif type_ != "BOOKMARK":
             self.sink.changed(self.kind, self._typed(value))
+        return True
 
     async def _pause(self, trouble: Unreachable) -> None:
         self._failures += 1
