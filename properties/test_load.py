@@ -24,7 +24,7 @@ from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request, Verb
 from properties.laws import law, sometimes
 from properties.test_wakeups import Silent
-from tests.test_controller import PI, Memory
+from tests.room import PI, Memory
 
 HOUR_S: Final = 3_600.0
 ANSWERS: Final[dict[str, Answer]] = {

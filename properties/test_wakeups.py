@@ -24,7 +24,7 @@ from mpijob_operator.controller.reflector import Reflector
 from mpijob_operator.executor import Answer
 from mpijob_operator.requests import Request, Verb
 from properties.laws import law, sometimes
-from tests.test_controller import PI, PI_REF, Memory, Room
+from tests.room import PI, PI_REF, Memory, Room
 
 START: Final = datetime(2030, 1, 1, tzinfo=UTC)
 # What the API server may say to a request, and whether it did what was asked.

@@ -288,7 +288,7 @@ def test_credentials_that_cannot_be_renewed_are_no_answer(fails: Exception) -> N
         async with Server().serving() as api:
             configuration = api.connection.configuration
             configuration.api_key["BearerToken"] = "old"
-            configuration.refresh_api_key_hook = renew
+            configuration.refresh_api_key_hook = renew  # type: ignore[assignment] # As it has it.
             answer = await api.send(LEASE, led=False)
             assert answer.code == 0
             assert "the credentials cannot be renewed" in answer.message

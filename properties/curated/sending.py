@@ -116,8 +116,8 @@ SENDING: Final[tuple[Mutant, ...]] = (
         "A refusal is not told.",
         (8, 17),
         "mpijob_operator.executor",
-        "        told = self.reply in (Reply.REFUSED, Reply.GONE)\n",
-        "        told = self.reply is Reply.GONE\n",
+        "        told = self.reply in (Reply.REFUSED, Reply.GONE) or _",
+        "        told = self.reply is Reply.GONE or _",
         ("executor: what needs a refused child is held back",),
     ),
     # --- The requests -----------------------------------------------------------
