@@ -35,6 +35,7 @@ _MOVES: Final[st.SearchStrategy[Move]] = st.one_of(
             [
                 *["all_pods_run", "pod_goes", "something_goes", "something_drifts"],
                 *["pod_is_terminating", "launcher_is_terminating"],
+                "launcher_is_orphaned",
                 "somebody_takes_a_name",
             ]
         ),

@@ -246,6 +246,17 @@ class SmallCluster:
             job["metadata"]["deletionTimestamp"] = self.now.isoformat()
             self._bump(job)
 
+    def launcher_is_orphaned(self, _: int = 0) -> None:
+        """Somebody deletes the launcher Job without its pods."""
+        if (job := self.launcher) is None:
+            return
+        for pod in self.pods:
+            owners = pod["metadata"].get("ownerReferences", [])
+            pod["metadata"]["ownerReferences"] = [
+                owner for owner in owners if owner["uid"] != _uid(job)
+            ]
+        self.remove(job)
+
     def something_goes(self, which: int) -> None:
         """Somebody deletes one of the objects that are no pods."""
         if things := [each for each in self.objects.values() if each["kind"] != "Pod"]:

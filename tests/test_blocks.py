@@ -3,16 +3,18 @@
 
 import pytest
 
+from mpijob import names
 from mpijob.blocks import Block, blocks_of, pods_held
-from mpijob.job import MPIJob
+from mpijob.job import MPIJob, Role
 from mpijob.names import Child
-from mpijob.observed import Refusal, Thing, Unreadable
+from mpijob.observed import NOBODY, Refusal, Thing, Unreadable
 from mpijob.stage import Stage
 from tests.builders import (
     THEIRS,
     Sighting,
     a_job,
     a_launcher,
+    a_launcher_pod,
     a_thing,
     a_worker,
     cases,
@@ -49,6 +51,9 @@ def blocks(
     "workers": ([a_worker(1, owner=THEIRS), a_worker(0, owner=THEIRS)],
         "ErrResourceExists",
         f"{FOREIGN}worker Pod pi-worker-0, worker Pod pi-worker-1"),
+    "a launcher that was left": ([a_launcher_pod(owner=NOBODY,
+        labels=names.pod_labels(a_job(), Role.LAUNCHER))], "ErrResourceExists",
+        f"{FOREIGN}Pod pi-launcher-abcde"),
     "several": ([theirs("Service"), a_worker(0, owner=THEIRS)], "ErrResourceExists",
         f"{FOREIGN}Service pi, worker Pod pi-worker-0"),
     "unreadable": ([STRAY, GARBAGE], "UnreadableChild",

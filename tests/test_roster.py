@@ -4,6 +4,8 @@
 import pytest
 from attrs import evolve
 
+from mpijob import names
+from mpijob.job import Role
 from mpijob.names import Child
 from mpijob.observed import NOBODY, Owner, Pod
 from mpijob.roster import Roster, roster_of
@@ -105,6 +107,28 @@ def test_a_launcher_pod_is_known_by_its_job(
 ) -> None:
     found = roster(pod, *([a_launcher()] if job_is_there else []))
     assert found.launchers == ((pod,) if ours else ())
+
+
+LEFT = names.pod_labels(BORN, Role.LAUNCHER)
+
+
+@pytest.mark.rule("B5.2", "B8.1")
+@cases("pod, ours", {
+    "it runs": (a_launcher_pod(owner=NOBODY, labels=LEFT), True),
+    "beside a new Job": (a_launcher_pod(owner=NOBODY, labels=LEFT, uid="x"), True),
+    "it ended": (a_launcher_pod("Failed", owner=NOBODY, labels=LEFT), False),
+    "a worker": (a_launcher_pod(owner=NOBODY,
+        labels=names.pod_labels(BORN, Role.WORKER)), False),
+    "without labels": (a_launcher_pod(owner=NOBODY), False),
+    "older than the MPIJob": (a_launcher_pod(owner=NOBODY, labels=LEFT,
+        created=at(-1)), False),
+    "somebody else's": (a_launcher_pod(owner=THEIRS, labels=LEFT), False),
+})  # fmt: skip
+def test_a_launcher_that_was_left_by_its_job_is_known_by_its_labels(
+    pod: Pod, *, ours: bool
+) -> None:
+    found = roster(pod)
+    assert found.launchers == found.orphans == ((pod,) if ours else ())
 
 
 def test_the_pods_of_a_foreign_job_are_not_ours() -> None:

@@ -53,6 +53,7 @@ def _foreign(case: Case, stage: Stage) -> Iterator[Block]:
     if fate_of(Child.WORKER, stage) is Fate.WANT:
         taken = sorted(i for i in case.roster.taken if i < case.job.workers)
         found += [f"{Child.WORKER.value} {names.worker(case.job, i)}" for i in taken]
+    found += [f"Pod {pod.name}" for pod in case.roster.orphans]
     if found:
         message = f"exists already and is not this MPIJob's: {listed(found)}"
         yield Block(Reason.RESOURCE_EXISTS, message)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 from mpijob import names
-from mpijob.job import MPIJob
+from mpijob.job import MPIJob, Role
 from mpijob.names import GROUPS, Child
-from mpijob.observed import LauncherJob, Observed, Owner, Pod, Thing
+from mpijob.observed import NOBODY, LauncherJob, Observed, Owner, Pod, Thing
 
 K = TypeVar("K")
 
@@ -25,7 +25,7 @@ class Roster(NamedTuple):
     numbered: int  # The largest number on a worker that Failed and is not going (B4.9).
     strays: tuple[Pod, ...]  # Ours, but with a name of no worker.
     taken: frozenset[int]  # Workers whose name somebody else's pod has.
-    launchers: tuple[Pod, ...]  # Pods of our launcher Job, of any attempt.
+    launchers: tuple[Pod, ...]  # Pods of our launcher Job, of any attempt, and orphans.
     launcher: LauncherJob | None
     things: tuple[Thing, ...]  # Ours.
     # Children whose name is somebody else's: which, the name, and the API of a group.
@@ -35,6 +35,11 @@ class Roster(NamedTuple):
     def pods(self) -> tuple[Pod, ...]:
         """Every pod of ours, launchers included."""
         return (*self.workers.values(), *self.strays, *self.launchers)
+
+    @property
+    def orphans(self) -> tuple[Pod, ...]:
+        """Launchers that still run, and were left when their Job was deleted."""
+        return tuple(pod for pod in self.launchers if pod.owner == NOBODY)
 
     def of(self, child: Child) -> tuple[Pod | LauncherJob | Thing, ...]:
         """Return our objects of a kind of child; of workers the strays too."""
@@ -112,11 +117,17 @@ def _enter(pods: dict[K, Pod], key: K, pod: Pod) -> None:
 def _is_launcher(pod: Pod, job: MPIJob, launcher: LauncherJob | None) -> bool:
     """Tell whether a pod is of our launcher Job, be the Job itself still there or not.
 
-    The Job's uid proves it. A Job that is gone leaves its name; a pod older than the
-    MPIJob is then of an earlier job of the same name.
+    The Job's uid proves it. A Job that is gone leaves its name; one that was deleted
+    without its pods (`--cascade=orphan`) leaves the labels, and what runs of it is not
+    to have a second launcher beside it. A pod older than the MPIJob is then of an
+    earlier job of the same name.
     """
     owner = pod.owner
-    if owner.kind != "Job" or owner.name != names.launcher(job):
+    if owner == NOBODY:
+        labels = names.pod_labels(job, Role.LAUNCHER).items()
+        if not (pod.live and labels <= pod.labels.items()):
+            return False
+    elif owner.kind != "Job" or owner.name != names.launcher(job):
         return False
     if launcher is not None and owner.uid == launcher.uid:
         return is_ours(launcher.owner, job)

@@ -22,6 +22,7 @@ from properties.world.rests import (
     REFUSED_ONCE,
     Judged,
     active,
+    is_nobodys,
     is_of,
     live_pods,
     of_rest,
@@ -126,6 +127,7 @@ def _freed(state: State, job: MPIJob) -> Judged:
         for kind in ("Job", "Pod")
         for ref, value in state.children(kind)
         if owners_of(value) & uids or ("-launcher-" in ref.name and is_of(value, job))
+        if not is_nobodys(ref, value)
     ]
     return law, f"{', '.join(left)} is left" if left else ""
 

@@ -38,7 +38,7 @@ from properties.world.state import (
     moved,
 )
 from properties.world.trouble import Trouble
-from properties.world.truth import counts, meddled, uid_of
+from properties.world.truth import meddled, succeeded, uid_of
 
 
 class Moves:
@@ -173,8 +173,8 @@ class Moves:
 
     def _exits(self, state: State, ref: Ref, code: int) -> Move:
         after = self._lives(state, ref, str(code), partial(pods.ends, ref, code))
-        if not code and "-launcher" in ref.name and counts(state, ref):
-            after = evolve(after, truth=evolve(after.truth, result=True, won=True))
+        if not code and "-launcher" in ref.name:
+            after = evolve(after, truth=succeeded(state, ref, after.truth))
         return Move(f"pod {ref.name} exits with {code}", after)
 
     def _failures(self, state: State, ref: Ref) -> Iterator[Move]:

@@ -16,6 +16,7 @@ from mpijob_operator.simulation.deeds import (
     status_of,
 )
 from mpijob_operator.simulation.users import UserDeed
+from properties.world.rests import is_orphan
 from properties.world.scene import (
     DELETES,
     EDITS,
@@ -45,6 +46,23 @@ def _deletes(policy: str) -> UserDeed:
         return f"deletes MPIJob {job.name}, {policy}"
 
     return deed
+
+
+def _orphans(cluster: Cluster, job: Ref) -> str:
+    ref = users.launcher(job)
+    if ref not in cluster.objects:
+        return f"finds no {ref.name}"
+    cluster.delete(ref, "Orphan")
+    return f"deletes {ref.name}, Orphan"
+
+
+def _clears(cluster: Cluster, job: Ref) -> str:
+    """Delete each launcher that nobody owns, as whoever reads of it would."""
+    for ref, pod in cluster.all("Pod"):
+        if is_orphan(ref, pod):
+            cluster.delete(ref)
+            return f"deletes {ref.name}"
+    return f"finds no pod of {job.name} that was left"
 
 
 def _holds(cluster: Cluster, job: Ref) -> str:
@@ -144,6 +162,17 @@ RARE_WHOLE: Final = (
 )
 _FULL: Final = Left(faults=1, deeds=2, failures=1)
 RARE_WIDE: Final = (
+    Scene(
+        "one worker, its launcher Job deleted and the launcher left",
+        1,
+        runs=True,
+        left=Left(1, 3, 0),
+        deeds={
+            "deletes the launcher Job, not its pod": _orphans,
+            "deletes the launcher that was left": _clears,
+            "suspends the job": SUSPENDS["suspends the job"],
+        },
+    ),
     Scene(
         "one worker, deleted in the foreground, made anew",
         1,

@@ -8,7 +8,7 @@ from mpijob import names
 from mpijob.job import CleanPodPolicy, MPIJob
 from mpijob.loose import NOTHING, Manifest, mapping, mappings
 from mpijob.names import Ref
-from mpijob.status import ConditionType, JobStatus
+from mpijob.status import ConditionType, JobStatus, Reason
 from mpijob_operator.simulation.cluster import is_over, is_terminating
 from properties.world.scene import Scene
 from properties.world.state import State
@@ -30,12 +30,24 @@ def live_pods(state: State, job: MPIJob) -> tuple[list[Ref], list[Ref]]:
     for ref, pod in state.children("Pod"):
         if is_over(pod):
             continue
+        if is_orphan(ref, pod) and is_of(pod, job):
+            launchers.append(ref)
         for owner in mappings(pod["metadata"].get("ownerReferences")):
             if owner.get("uid") == job.uid:
                 workers.append(ref)
             elif owner.get("name") == launcher and is_of(pod, job):
                 launchers.append(ref)
     return workers, launchers
+
+
+def is_orphan(ref: Ref, pod: Manifest) -> bool:
+    """Tell whether a pod is a launcher that was left when its Job was deleted."""
+    return "-launcher-" in ref.name and not owners_of(pod)
+
+
+def is_nobodys(ref: Ref, value: Manifest) -> bool:
+    """Tell whether it is a pod that was left and has ended: it stays as it is."""
+    return ref.kind == "Pod" and is_orphan(ref, value) and is_over(value)
 
 
 def is_of(pod: Manifest, job: MPIJob) -> bool:
@@ -71,7 +83,10 @@ def of_rest(state: State, job: MPIJob | None, scene: Scene) -> Iterator[Judged]:
         law = "B7.5 a PodGroup is there exactly while the job is to run"
         yield law, _not_grouped(state, job)
     held = [ref for ref, pod in state.children("Pod") if scene.holds(ref, pod)]
-    if held:
+    if any(is_orphan(r, p) and not is_over(p) for r, p in state.children("Pod")):
+        law = "B5.2 a launcher without its Job is waited for, and told of"
+        yield law, _not_waited(state, job)
+    elif held:
         law = "P28 it arrives: the status is true where an obstacle never goes"
         yield law, "; ".join(_not_true(state, job, held))
     elif job.status.verdict is not None:
@@ -117,8 +132,11 @@ def _still_refused(state: State, job: MPIJob | None) -> str:
     status = job.status
     if status.verdict is not None or job.run_policy.suspend:
         return ""
-    if status.is_true(ConditionType.BLOCKED):
-        return "the status still says so"
+    blocked = status.condition(ConditionType.BLOCKED)
+    if blocked and status.is_true(ConditionType.BLOCKED):
+        # What is another's keeps it blocked, whatever was refused before.
+        taken = blocked.reason == Reason.RESOURCE_EXISTS
+        return "" if taken else "the status still says so"
     there = {ref.kind for ref in state.world.objects}
     missing = {"Service", "ConfigMap", "Secret", "Job"} - there
     return f"there is no {', '.join(sorted(missing))}" if missing else ""
@@ -154,7 +172,8 @@ def _not_clean(state: State, job: MPIJob) -> str:
         return "a launcher still runs"
     if workers and policy is not CleanPodPolicy.NONE:
         return "workers still run"
-    if policy is CleanPodPolicy.ALL and state.children("Pod"):
+    pods = [ref for ref, pod in state.children("Pod") if not is_nobodys(ref, pod)]
+    if policy is CleanPodPolicy.ALL and pods:
         return "pods are left"
     told = active(job.status)
     real = (len(launchers), len(workers))
@@ -165,7 +184,8 @@ def _not_suspended(state: State, job: MPIJob) -> str:
     status = job.status
     if not status.is_true(ConditionType.SUSPENDED):
         return "no status says so"
-    if state.children("Pod") or state.children("Job"):
+    pods = [ref for ref, pod in state.children("Pod") if not is_nobodys(ref, pod)]
+    if pods or state.children("Job"):
         return "pods or a launcher Job are left"
     if active(status) != (0, 0) or status.start_time is not None:
         return f"active says {active(status)}, startTime {status.start_time}"
@@ -191,6 +211,15 @@ def _not_running(state: State, job: MPIJob) -> str:
     known = hosts.count("echo") == job.workers
     told = f"active says {active(job.status)}, discover_hosts.sh {hosts!r}"
     return "" if counted and known else told
+
+
+def _not_waited(state: State, job: MPIJob) -> str:
+    launchers, told = live_pods(state, job)[1], active(job.status)[0]
+    if told < len(launchers):
+        return f"active says {told}, and there are {len(launchers)}"
+    over = job.status.verdict is not None
+    is_told = over or job.status.is_true(ConditionType.BLOCKED)
+    return "" if is_told else "no condition says so"
 
 
 def _not_grouped(state: State, job: MPIJob) -> str:

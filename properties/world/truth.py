@@ -83,10 +83,22 @@ def _launcher(state: State) -> Manifest | None:
     return next((job for _, job in state.children("Job")), None)
 
 
-def counts(state: State, ref: Ref) -> bool:
-    """Tell whether a launcher pod is of this job, and nobody asked its Job to go."""
+def succeeded(state: State, ref: Ref, truth: Truth) -> Truth:
+    """Return what is true once a launcher pod exited with 0.
+
+    A Job that was asked to go may still tell of it, and need not.
+    """
+    if not _is_mine(state, ref):
+        return truth
+    launcher = _launcher(state)
+    stays = launcher is not None and not is_terminating(launcher)
+    return evolve(truth, won=True, result=truth.result or stays)
+
+
+def _is_mine(state: State, ref: Ref) -> bool:
+    """Tell whether a launcher pod is of this job, and its Job is there."""
     job, launcher = state.job, _launcher(state)
-    if job is None or launcher is None or is_terminating(launcher):
+    if job is None or launcher is None:
         return False
     mine = uid_of(job) in owner_uids(launcher)
     theirs = uid_of(launcher) in owner_uids(state.world.objects[ref])
