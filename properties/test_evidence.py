@@ -9,11 +9,9 @@ import pytest
 from attrs import evolve
 from hypothesis import strategies as st
 
-from mpijob import Create, Delete, Desired, World, names
+from mpijob import Create, Desired, World, names
 from mpijob.loose import mapping, mappings
 from mpijob.names import Child
-from mpijob.report import UNREPORTED
-from mpijob.roster import Roster, roster_of
 from mpijob.stage import Stage
 from properties.laws import law, sometimes
 from properties.lives import Move, any_view, lives, moments, seen
@@ -198,39 +196,6 @@ def test_what_goes_ends_as_it_would_have(life: SmallCluster) -> None:
     elif question.job.run_policy.suspend and "Complete" not in said:
         sometimes("it fails because it goes", when="Failed" in said)
         assert new.verdict is None
-
-
-_LEFT: Final[Move] = ("launcher_is_orphaned", 0)
-left = evenly(*(lives(then=(*_RUNNING, _LEFT, *more)) for more in ((), (SUSPEND,))))
-
-
-@pytest.mark.rule("B5.2", "B8.1")
-@law(left, often=("it is told of", "it is suspended"))
-def test_a_launcher_whose_job_is_gone_has_no_other_beside_it(
-    life: SmallCluster,
-) -> None:
-    """P26: a launcher that was left counts, is told of, and is nobody's to delete."""
-    question, roster = life.question, _roster(life.question)
-    if not roster.orphans or question.answer.stage in UNREPORTED:
-        return
-    names_left = {pod.name for pod in roster.orphans}
-    for step in question.plan:
-        for action in step:
-            made = isinstance(action, Create) and action.child is Child.LAUNCHER
-            gone = isinstance(action, Delete) and action.ref.name in names_left
-            assert not made
-            assert not gone
-    status = question.answer.status
-    launcher = status.launcher
-    assert launcher is not None
-    assert launcher.active >= len(names_left)
-    sometimes("it is suspended", when=question.job.run_policy.suspend)
-    if sometimes("it is told of", when=status.verdict is None):
-        assert status.is_true("Blocked")
-
-
-def _roster(question: Question) -> Roster:
-    return roster_of(question.job, question.observed)
 
 
 # --- P14, P15: what has ended stays so ----------------------------------------

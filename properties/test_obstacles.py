@@ -14,10 +14,12 @@ import pytest
 from attrs import evolve
 
 import mpijob
-from mpijob import names
+from mpijob import Create, Delete, names
 from mpijob.job import MPIJob
 from mpijob.loose import Manifest
-from mpijob.names import Ref
+from mpijob.names import Child, Ref
+from mpijob.report import UNREPORTED
+from mpijob.roster import Roster, roster_of
 from mpijob.status import ConditionType
 from mpijob_operator.simulation import read
 from mpijob_operator.simulation.cluster import (
@@ -29,6 +31,10 @@ from mpijob_operator.simulation.cluster import (
 from mpijob_operator.simulation.deeds import Deed, placed, status_of
 from mpijob_operator.simulation.life import START, Life
 from properties import tally
+from properties.laws import law, sometimes
+from properties.lives import Move, lives
+from properties.small_cluster import SmallCluster
+from properties.strategies import Question, evenly
 from properties.test_simulated_cluster import GANG, HABITS, OBSTACLES, a_job
 
 LOST: Final = "a node that is lost"
@@ -181,3 +187,44 @@ def test_an_obstacle_that_stays_is_told_and_borne() -> None:
         said["it is refused again"] += len(life.entries) > tried
     tally.keep(examples=len(cases), stakes=said)
     assert all(said[stake] for stake in STAKES), said
+
+
+# --- A launcher that was left -------------------------------------------------
+
+_LEFT: Final[tuple[Move, ...]] = (
+    ("settle", 8),
+    ("all_pods_run", 0),
+    ("settle", 8),
+    ("launcher_is_orphaned", 0),
+)
+_SUSPENDS: Final[Move] = ("user_edits", ("spec.runPolicy.suspend", True))
+left = evenly(*(lives(then=(*_LEFT, *more)) for more in ((), (_SUSPENDS,))))
+
+
+@pytest.mark.rule("B5.2", "B8.1")
+@law(left, often=("it is told of", "it is suspended"))
+def test_a_launcher_whose_job_is_gone_has_no_other_beside_it(
+    life: SmallCluster,
+) -> None:
+    """P26: a launcher that was left counts, is told of, and is nobody's to delete."""
+    question, roster = life.question, _roster(life.question)
+    if not roster.orphans or question.answer.stage in UNREPORTED:
+        return
+    names_left = {pod.name for pod in roster.orphans}
+    for step in question.plan:
+        for action in step:
+            made = isinstance(action, Create) and action.child is Child.LAUNCHER
+            gone = isinstance(action, Delete) and action.ref.name in names_left
+            assert not made
+            assert not gone
+    status = question.answer.status
+    launcher = status.launcher
+    assert launcher is not None
+    assert launcher.active >= len(names_left)
+    sometimes("it is suspended", when=question.job.run_policy.suspend)
+    if sometimes("it is told of", when=status.verdict is None):
+        assert status.is_true("Blocked")
+
+
+def _roster(question: Question) -> Roster:
+    return roster_of(question.job, question.observed)

@@ -10,6 +10,7 @@ from typing import Final
 
 import mpijob
 from mpijob import names
+from mpijob.job import Role
 from mpijob.messages import listed
 from mpijob.names import Child
 from mpijob.observed import LauncherJob, Pod, Thing
@@ -133,15 +134,20 @@ def _there(job: mpijob.MPIJob, seen: mpijob.Observed, child: Child) -> dict[str,
     found: Sequence[Seen | None]
     match child:
         case Child.WORKER:
-            launchers = names.launcher(job)
-            found = [p for p in seen.pods if p.owner.name != launchers]
+            found = [p for p in seen.pods if not _is_launcher(job, p)]
         case Child.LAUNCHER:
-            launchers = names.launcher(job)
-            pods = [p for p in seen.pods if p.owner.name == launchers]
+            pods = [p for p in seen.pods if _is_launcher(job, p)]
             found = [seen.launcher, *pods]
         case _:
             found = [t for t in seen.things if t.ref.kind == child.value]
     return {each.name: each for each in found if each is not None}
+
+
+def _is_launcher(job: mpijob.MPIJob, pod: Pod) -> bool:
+    """Tell whether a pod is a launcher's: by its Job, or by its label without one."""
+    if pod.owner.name:
+        return pod.owner.name == names.launcher(job)
+    return pod.labels.get(names.JOB_ROLE_LABEL) == Role.LAUNCHER.lower()
 
 
 _TERMINATING: Final = ", terminating"
