@@ -102,7 +102,8 @@ def life_with(obstacle: str, when: str, then: str) -> Life:
 
 def goes_on(life: Life) -> None:
     """Let an hour pass, in which what is refused is tried again."""
-    life.script, life.fruitless = evolve(life.script, until=LATER), 0
+    life.script = evolve(life.script, until=LATER)
+    life.memory = evolve(life.memory, fruitless=0)
     life.play()
 
 

@@ -109,6 +109,8 @@ def test_the_first_fatal_worker_by_index_is_named() -> None:
     "too soon": ([quick(end=-4.9)], [], at(0.1)),
     "just now": ([quick(end=-5)], [0], None),
     "the next one": ([quick(0, -1), quick(1, -3), quick(2, -9)], [2], at(2)),
+    "ahead by a little": ([quick(end=30)], [], at(35)),
+    "a clock hours ahead": ([quick(end=7_200)], [0], None),
     "evicted at once": ([quick(0, -1, reason="Evicted")], [], at(4)),
 })  # fmt: skip
 def test_a_failed_worker_is_replaced_in_time(

@@ -96,6 +96,20 @@ def test_what_is_planned_otherwise_is_told(tmp_path: Path) -> None:
     assert "the function plans something else" in out
 
 
+@pytest.mark.parametrize("key", ["answers", "steps"])
+@pytest.mark.parametrize("value", [7, "x", [7], {"a": 1}, None])
+def test_a_damaged_recording_is_replayed_as_far_as_it_goes(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    Recorder(str(tmp_path)).acted(a_look())
+    (path,) = tmp_path.glob("*.json")
+    recording = json.loads(path.read_text())
+    path.write_text(json.dumps({**recording, key: value}))
+    code, out, err = run("replay", str(path))
+    assert (code, err) == (1, "")
+    assert "Asked again" in out
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -103,6 +117,7 @@ def test_what_is_planned_otherwise_is_told(tmp_path: Path) -> None:
         ("{}", "there is no request in it"),
         ("[]", "there is no request in it"),
         ('{"request": {}}', "version is missing"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path: Path, text: str, told: str) -> None:
@@ -128,6 +143,23 @@ def test_the_oldest_recordings_go(
         world = look.world._replace(now=NOW.replace(second=second))
         recorder.acted(evolve(look, world=world))
     assert len(list(tmp_path.glob("*.json"))) == 2
+
+
+def test_what_we_did_not_write_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder may hold other files, and may be cleared while we write."""
+    (tmp_path / "0-package.json").write_text("{}")
+    monkeypatch.setattr("mpijob_operator.controller.recorder.FILES_MAX", 1)
+    recorder, look = Recorder(str(tmp_path)), a_look()
+    recorder.acted(look)
+    for path in tmp_path.glob("2*.json"):
+        path.unlink()
+    for second in (1, 2):
+        world = look.world._replace(now=NOW.replace(second=second))
+        recorder.acted(evolve(look, world=world))
+    assert (tmp_path / "0-package.json").exists()
+    assert len([*tmp_path.glob("*.json")]) == 2
 
 
 def test_a_disk_that_is_full_stops_nothing(

@@ -88,6 +88,18 @@ def test_a_job_that_is_refused_for_ever_is_not_shown_for_ever() -> None:
     assert status.is_true("Blocked")
 
 
+def test_waits_that_double_come_to_an_end() -> None:
+    """The simulated operator waits as the controller does, and no power overflows."""
+    timeline = play("at 0s: refuse ConfigMap because no\nuntil 2000000s")
+    assert timeline.end.startswith("And so on: it looks again every 300 s.")
+
+
+def test_what_is_due_after_the_last_date_never_comes() -> None:
+    far = {"activeDeadlineSeconds": 999_999_999_999}
+    timeline = play("launcher runs forever", policy=far)
+    assert timeline.end == "Nothing more happens before the calendar ends."
+
+
 # --- Edits --------------------------------------------------------------------------
 
 

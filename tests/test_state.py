@@ -127,7 +127,7 @@ def test_what_kubectl_applied_and_is_left_out_goes(tmp_path: Path) -> None:
     assert rows == [["spec.runPolicy.backoffLimit", "3", "none"]]
 
 
-@pytest.mark.parametrize("broken", ["{", "[]", "5"])
+@pytest.mark.parametrize("broken", ["{", "[]", "5", "[" * 100_000])
 def test_what_cannot_be_read_of_the_last_apply_tells_nothing(
     broken: str, tmp_path: Path
 ) -> None:

@@ -105,7 +105,8 @@ def applied(new: Manifest, old: Manifest) -> Manifest:
 def _last_applied(annotation: str) -> Manifest:
     try:
         return mapping(json.loads(annotation)) if annotation else NOTHING
-    except ValueError:
+    # Nested more deeply than any manifest that was applied, it is none.
+    except (ValueError, RecursionError):
         return NOTHING
 
 

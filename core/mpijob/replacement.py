@@ -9,12 +9,17 @@ the job; more failures than backoffLimit are (B5.3).
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from mpijob.case import Case
 from mpijob.failures import SIGNAL_BASE, is_disruption, main_exit_code, replace_at
 from mpijob.job import RestartPolicy
 from mpijob.observed import Pod
+
+# A node's clock may be ahead of ours. Ahead by more, it is wrong and not waited for.
+AHEAD_MAX: Final = timedelta(minutes=1)
+_NONE: Final = timedelta(0)
 
 
 def _uncounted(pod: Pod) -> bool:
@@ -66,8 +71,8 @@ def replaceable(case: Case) -> tuple[tuple[Pod, ...], datetime | None]:
         if _uncounted(pod):
             continue
         at = replace_at(pod)
-        if at is None or at <= case.world.now:
-            now.append(pod)
-        else:
+        if at is not None and _NONE < at - case.world.now <= AHEAD_MAX:
             later.append(at)
+        else:
+            now.append(pod)
     return tuple(now), min(later, default=None)

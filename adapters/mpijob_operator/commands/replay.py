@@ -4,10 +4,10 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import mpijob
-from mpijob.loose import Manifest, mapping
+from mpijob.loose import mapping, mappings
 from mpijob_operator import hook_request
 from mpijob_operator.field_path import printable
 from mpijob_operator.requests import request_of
@@ -43,7 +43,11 @@ def _replayed(name: str, streams: Streams) -> bool:
         if "request" not in recording:
             streams.error(f"{shown}: there is no request in it", _NO_RECORDING)
             return False
+        answers = mappings(recording.get("answers"))
         asked = hook_request.question(recording["request"])
+    except RecursionError:
+        streams.error(f"{shown}: it is nested too deeply", _NO_RECORDING)
+        return False
     except (OSError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) else str(error)
         streams.error(f"{shown}: {printable(str(words))}")
@@ -57,7 +61,7 @@ def _replayed(name: str, streams: Streams) -> bool:
     now = [[_as_json(job, action) for action in step] for step in plan]
     streams.print(f"{shown}: MPIJob {job.namespace}/{job.name} {answer.stage.name}")
     streams.print(f"  {answer.because}")
-    for sent in cast("list[Manifest]", recording.get("answers") or []):
+    for sent in answers:
         keys = ("code", "method", "path", "message")
         line = " ".join(str(sent.get(key, "")) for key in keys)
         streams.print(printable(f"  {line}", _LINE_MAX))

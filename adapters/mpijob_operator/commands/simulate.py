@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
         return 1
     plans = [offline.planned(asked, question.world) for asked in question.asked]
     wrong = [offline.report(planned, streams) for planned in plans]
-    possible = [planned.asked for planned in offline.possible(plans, streams)]
+    # One without a name was told of, and nothing can be made of it.
+    possible = [p.asked for p in offline.possible(plans, streams) if p.job.name]
     for text in _told(possible, script, question.world):
         streams.stdout.write(text)
     return 1 if question.failed or any(wrong) else 0

@@ -253,6 +253,7 @@ class Controller:
         Raises:
             Unreachable: Something could not be read.
         """
+        manifest = self.caches.store.manifests.get(key)  # As the job, before a wait.
         # In whole seconds, as the API has times and a recording keeps them.
         now = datetime.now(UTC).replace(microsecond=0)
         world = mpijob.World(now, self.settings, self.caches.priority_classes)
@@ -267,7 +268,6 @@ class Controller:
             seen = evolve(observed(job, found), refusals=known.refusals, live=needs)
             answer = mpijob.reconcile(job, seen, world)
         plan = mpijob.plan(job, seen, answer)
-        manifest = self.caches.store.manifests.get(key)
         look = Look(
             key, job, seen, found, manifest, world, answer, plan, start(job, plan)
         )

@@ -27,7 +27,7 @@ _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 class Flags:
     """What was asked for; the names are the flags'."""
 
-    namespace: tuple[str, ...] = ()  # None: all.
+    namespace: tuple[str, ...] = ()  # Empty: all.
     kubeconfig: str = ""
     master: str = ""
     threadiness: int = 16

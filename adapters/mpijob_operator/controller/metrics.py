@@ -133,8 +133,7 @@ class Metrics:
         """Take note of a look."""
         self.looks.labels(result).inc()
         self.look_s.observe(seconds)
-        # A job may be gone before its last look is over.
-        if self._caches is None or key in self._caches.store.jobs:
+        if self._is_there(key):
             self._jobs.put(key, answer)
         if result == QUIET and key in self._unsure:
             self._became(self._unsure.pop(key), answer.status)
@@ -148,13 +147,17 @@ class Metrics:
                 reply = reply_of(action, answer)
                 if reply is Reply.DONE:
                     self._became(look.job, action.status)
-                elif reply is Reply.UNKNOWN:
+                elif reply is Reply.UNKNOWN and self._is_there(look.key):
                     self._unsure[look.key] = look.job
 
     def left(self, key: Key) -> None:
         """Take note of a job that is gone."""
         self._jobs.drop(key)
         self._unsure.pop(key, None)
+
+    def _is_there(self, key: Key) -> bool:
+        """Tell whether a job is known; it may be gone before its last look is over."""
+        return self._caches is None or key in self._caches.store.jobs
 
     def _became(self, job: mpijob.MPIJob, after: JobStatus) -> None:
         """Count what a status says that the job's own did not."""

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from mpijob_operator.controller import election
+
 Json = dict[str, Any]
 
 
@@ -65,7 +67,7 @@ class Permission:
 READ: Final = ("get", "list", "watch")
 # An apply that finds nothing creates: the API server then asks for both verbs.
 MADE: Final = ("create", "patch", "delete")
-LEASE: Final = "mpi-operator"
+
 CRD: Final = "mpijobs.kubeflow.org"
 
 MPIJOB_STATUS: Final = Permission(
@@ -200,7 +202,7 @@ PERMISSIONS: Final = (
         scope=Scope.LOCK,
         group="coordination.k8s.io",
         resource="leases",
-        name=LEASE,
+        name=election.LEASE,
         verbs=("get", "update"),
         why="elect a leader, and stay one",
     ),

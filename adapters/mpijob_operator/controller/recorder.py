@@ -21,8 +21,9 @@ from mpijob_operator.executor import Answer
 from mpijob_operator.hook_request import CHILD_WORDS, LIVE_WORDS, VERSION
 from mpijob_operator.requests import request_of
 
-# A folder that nobody clears must not fill a disk: the oldest go.
+# A folder that nobody clears must not fill a disk: the oldest of ours go.
 FILES_MAX: Final = 10_000
+_OURS: Final = f"{'[0-9]' * 8}T{'[0-9]' * 6}-{'[0-9]' * 6}-*.json"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Recorder:
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
-        self._written = sorted(self.folder.glob("*.json"))
+        self._written = sorted(self.folder.glob(_OURS))
         self._serial = 0
 
     def took(self, waited_s: float) -> None:
@@ -59,7 +60,7 @@ class Recorder:
             path.write_text(text(look), "utf-8")
             self._written.append(path)
             while len(self._written) > FILES_MAX:
-                Path(self._written.pop(0)).unlink()
+                self._written.pop(0).unlink(missing_ok=True)
         except OSError as error:
             words = error.strerror or str(error)
             _log.warning("cannot record", extra={"file": name, "why": words})

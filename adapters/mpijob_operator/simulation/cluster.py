@@ -88,6 +88,13 @@ class Cluster:
         return self.start + timedelta(seconds=self.now)
 
     @property
+    def ends_at(self) -> float:
+        """The last second that has a date."""
+        return (
+            datetime.max.replace(tzinfo=self.start.tzinfo) - self.start
+        ).total_seconds()
+
+    @property
     def stamp(self) -> str:
         """The time of day as the API writes it, in whole seconds."""
         return text_of_time(self.time)

@@ -330,7 +330,7 @@ def _makes_a_pod(view: View) -> list[Deed]:
     if view.unfinished or "Pod" in view.cluster.refusing:
         return []
     failed = view.count("failed")
-    wait = min(BACKOFF * 2 ** (failed - 1), BACKOFF_MAX) if failed else LATENCY
+    wait = min(BACKOFF * 2.0 ** min(failed - 1, 32), BACKOFF_MAX) if failed else LATENCY
     what = "makes a pod of Job {}"
     deed = partial(_make_pod, ref=view.ref)
     return [Deed(view.since + wait, WHO, view.ref, what, deed)]

@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, assert_never
 
+from attrs import evolve
+
 import mpijob
 from mpijob.actions import Manager
 from mpijob.job import API_VERSION, KIND
 from mpijob.loose import Manifest
 from mpijob.names import Ref
 from mpijob.status import JobStatus
-from mpijob_operator.executor import Answer, Call, End, Execution, remembered
+from mpijob_operator.controller import memory as memories
+from mpijob_operator.executor import Answer, Call, Execution
 from mpijob_operator.simulation.cluster import Cluster
 from mpijob_operator.simulation.deeds import Deed, Program
 from mpijob_operator.simulation.garbage_collector import collector
@@ -26,10 +29,6 @@ USER: Final = "user"
 
 # A change is looked at a little later, together with those that come with it.
 LOOK_SECONDS: Final = 0.1
-
-# After a refusal the operator waits, longer each time.
-BACKOFF_SECONDS: Final = 1.0
-BACKOFF_SECONDS_MAX: Final = 60.0
 
 # After so many looks that met the same refusal, with nothing else under way, the rest
 # of the life is more of it.
@@ -93,8 +92,7 @@ class Life:
         self.lines = list(script.lines)
         self.ready = 0.0  # When the line before the next was done.
         self.true: dict[str, float] = {}  # Since when a condition is True.
-        self.refusals: tuple[mpijob.Refusal, ...] = ()
-        self.fruitless = 0
+        self.memory = memories.NEW
         self.look_at: float | None = 0.0
         self.requeue_at: float | None = None
         self.entries: list[tuple[Entry, Manifest | None]] = []
@@ -130,7 +128,7 @@ class Life:
     def _changed(self) -> None:
         at = self.cluster.now + LOOK_SECONDS
         self.look_at = at if self.look_at is None else min(self.look_at, at)
-        self.fruitless = 0
+        self.memory = evolve(self.memory, fruitless=0)
         status = _status(self.cluster.objects.get(self.job))
         for condition in status.conditions if status else ():
             if condition.status != "True":
@@ -151,8 +149,8 @@ class Life:
             due = [deed for deed in deeds if deed.at <= at]
             turns.append((at, partial(self._perform, due)))
         waits = not turns and self.requeue_at is None
-        if waits and self.fruitless > FRUITLESS_MAX:
-            return f"And so on: it looks again every {BACKOFF_SECONDS_MAX:.0f} s."
+        if waits and self.memory.fruitless > FRUITLESS_MAX:
+            return f"And so on: it looks again every {self.memory.pause:.0f} s."
         looks = [at for at in (self.look_at, self.requeue_at) if at is not None]
         if looks and self.job in self.cluster.objects:
             turns.append((min(looks), self._look))
@@ -162,6 +160,8 @@ class Life:
         until = self.script.until
         if until is not None and turn[0] > until:
             return f"Stopped after {until:g} s."
+        if turn[0] > self.cluster.ends_at:
+            return "Nothing more happens before the calendar ends."
         return turn
 
     def _line_at(self) -> float | None:
@@ -190,30 +190,24 @@ class Life:
     # --- The operator -----------------------------------------------------------------
 
     def _look(self) -> None:
-        decision = decide(self.cluster, self.job, self.surroundings, self.refusals)
+        known = self.memory.refusals
+        decision = decide(self.cluster, self.job, self.surroundings, known)
         self.look_at = self.requeue_at = None
         execution = decision.execution
         for call, answer, reached in self.carried_out(execution):
             self._tell(call, answer)
             execution = reached
-        self.refusals = remembered(self.refusals, execution)
+        self.memory = memories.after(self.memory, execution, self.cluster.now, 0.0)
         if (after := decision.answer.requeue_after) is not None:
             self.requeue_at = self.cluster.now + after.total_seconds()
-        self._again(execution)
+        if pause := self.memory.pause:
+            self.look_at = self.cluster.now + pause
 
     def carried_out(
         self, execution: Execution
     ) -> Iterator[tuple[Call, Answer, Execution]]:
         """Send what a plan asks for; a crash would be an end of this in the middle."""
         return carry_out(self.cluster, execution)
-
-    def _again(self, execution: Execution) -> None:
-        if execution.end in (None, End.DONE):
-            self.fruitless = 0
-            return
-        wait = min(BACKOFF_SECONDS * 2**self.fruitless, BACKOFF_SECONDS_MAX)
-        self.look_at = self.cluster.now + wait
-        self.fruitless += 1
 
     def _tell(self, call: Call, answer: Answer) -> None:
         found = told(call.action)
