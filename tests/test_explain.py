@@ -4,6 +4,7 @@
 Each case changes a running job of four workers and reads what is said of it.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,62 @@ def test_a_job_of_another_controller_s_is_explained() -> None:
     assert "\nbecause: spec.runPolicy.managedBy names another controller.\n" in text
     assert "CONDITION" not in text
     assert "\nAnother controller's job: it is not touched.\n" in text
+
+
+# --- What the cluster says ----------------------------------------------------
+
+UNSCHEDULABLE = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, object]:
+    """Return a status of a container that does not start."""
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"name": "mpi", "state": state}
+
+
+def test_why_a_pod_does_not_run_is_told_in_the_clusters_words(file: Path) -> None:
+    held = {"phase": "Pending", "conditions": [UNSCHEDULABLE]}
+    begins = {"phase": "Pending", "conditions": []}
+    pulled = {**begins, "containerStatuses": [waiting("ImagePullBackOff")]}
+    started = {**begins, "containerStatuses": [waiting("ContainerCreating")]}
+    crashed = waiting("CrashLoopBackOff", "back-off 5m0s restarting")
+    changed(file, "Pod", "pi-worker-0", status=held)
+    changed(file, "Pod", "pi-worker-1", status=pulled)
+    changed(file, "Pod", "pi-worker-2", status=started)
+    launcher = {"phase": "Running", "conditions": [], "containerStatuses": [crashed]}
+    changed(file, "Pod", "pi-launcher-x7k2p", status=launcher)
+    text = said("explain", "--observed", str(file), *NOW).out
+    gpu = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    assert f"pi-worker-0 (Pending, on n1, Unschedulable: {gpu})" in text
+    assert "pi-worker-1 (Pending, on n1, container mpi: ImagePullBackOff)" in text
+    assert "pi-worker-2 (Pending, on n1)" in text
+    crash = "container mpi: CrashLoopBackOff: back-off 5m0s restarting"
+    assert f"pi-launcher-x7k2p  Running, on n1, {crash}" in text
+
+
+@pytest.mark.rule("B4.1")
+def test_a_job_that_is_blocked_is_so_until_it_was_tried_again(file: Path) -> None:
+    """Only the operator hears a refusal: whoever asks later has the status alone."""
+    said_before = 'worker Pod pi-worker-3: pods "pi-worker-3" is forbidden: no: really'
+    blocked = {
+        "type": "Blocked",
+        "status": "True",
+        "reason": "QuotaExceeded",
+        "message": said_before,
+        "lastTransitionTime": "2030-01-01T12:00:00Z",
+        "lastUpdateTime": "2030-01-01T12:00:00Z",
+    }
+    objects = json.loads(file.read_text())
+    items = [v for v in objects["items"] if v["metadata"]["name"] != "pi-worker-3"]
+    for value in items:
+        if value["kind"] == "MPIJob":
+            value["status"]["conditions"].append(blocked)
+    file.write_text(json.dumps({**objects, "items": items}))
+    text = said("explain", "--observed", str(file), *NOW).out
+    assert "Blocked    True    QuotaExceeded" in text
+    assert said_before in text

@@ -16,6 +16,7 @@ from attrs import evolve
 from prometheus_client.parser import text_string_to_metric_families
 
 import mpijob
+from mpijob.names import Child
 from mpijob.status import JobStatus
 from mpijob_operator.controller.caches import Caches
 from mpijob_operator.controller.controller import Look
@@ -302,3 +303,16 @@ def test_series_grow_with_jobs_in_one_metric_alone() -> None:
 
 def test_no_series_tells_when_another_began() -> None:
     assert not any(name.endswith("_created") for name, _ in samples(Metrics()))
+
+
+@pytest.mark.rule("B4.1")
+def test_jobs_that_are_blocked_are_counted_by_reason() -> None:
+    metrics = Metrics()
+    refusal = mpijob.Refusal(Child.WORKER, "pi-worker-0", "QuotaExceeded", "no")
+    job = a_job(workers=2)
+    answer = mpijob.reconcile(job, mpijob.Observed(refusals=(refusal,)), WORLD)
+    metrics.looked(PI, answer, "back_off", 0.1)
+    series = "mpi_operator_jobs_blocked{reason=QuotaExceeded}"
+    assert value(metrics, series) == 1
+    looked(metrics, job)
+    assert value(metrics, series) == 0

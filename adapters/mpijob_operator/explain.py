@@ -4,7 +4,7 @@
 Start at `page`. Like `render` it reads the function's answer and decides nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -65,7 +65,7 @@ def _waits(planned: Planned) -> Iterator[str]:
         return
     pods = {pod.name: pod for pod in seen.pods}
     late = [
-        Row("", "Pod", name, _going(pods.get(name)))
+        Row("", "Pod", name, _going(pods.get(name), planned.asked.waits))
         for name in (names.worker(job, index) for index in range(job.workers))
         if not _is_up(pods.get(name), ready=job.waits_for_workers)
     ]
@@ -125,7 +125,8 @@ def _children(planned: Planned) -> Iterator[Row]:
             found = there.get(name)
             is_pod = child is Child.LAUNCHER and isinstance(found, Pod)
             kind = "launcher Pod" if is_pod else child.value
-            yield Row(kind, fated, name, _seen(job, found))
+            words = (_seen(job, found), planned.asked.waits.get(name, ""))
+            yield Row(kind, fated, name, ", ".join(filter(None, words)))
         if not there and not missing and child not in (Child.WORKLOAD, Child.POD_GROUP):
             yield Row(child.value, fated, "-", "nothing is there")
 
@@ -173,10 +174,11 @@ def _launcher_uid(job: mpijob.MPIJob, found: Seen) -> str:
     return found.owner.uid if is_launcher else ""
 
 
-def _going(pod: Pod | None) -> str:
+def _going(pod: Pod | None, waits: Mapping[str, str]) -> str:
     if pod is None:
         return "missing"
-    return _pod(pod) + (_TERMINATING if pod.terminating else "")
+    words = [_pod(pod), waits.get(pod.name, "")]
+    return ", ".join(filter(None, words)) + (_TERMINATING if pod.terminating else "")
 
 
 def _pod(pod: Pod) -> str:

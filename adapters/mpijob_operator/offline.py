@@ -8,7 +8,7 @@ An observation from files counts as a live one: there is nothing newer to look a
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from attrs import evolve
@@ -16,7 +16,9 @@ from attrs import evolve
 import mpijob
 from mpijob import sightings
 from mpijob.loose import NOTHING, Manifest, mapping, text
-from mpijob_operator import documents, keypair, manifests, options
+from mpijob.names import Child
+from mpijob.status import ConditionType, JobStatus, Reason
+from mpijob_operator import documents, keypair, manifests, options, pod_waits
 from mpijob_operator.documents import OBSERVED_BYTES_MAX, Document, InputError
 from mpijob_operator.manifests import Key, Manifested, key_text
 from mpijob_operator.state import State, applied, state_of
@@ -35,6 +37,8 @@ class Asked(NamedTuple):
     manifest: Manifest  # As it would be in the cluster.
     before: Manifest | None = None  # As it is there now.
     observed: mpijob.Observed = mpijob.Observed(live=LIVE)
+    # Why pods do not run, by their names, in the cluster's words.
+    waits: Mapping[str, str] = NOTHING
 
     @property
     def job(self) -> mpijob.MPIJob:
@@ -210,7 +214,11 @@ def _asked(
     observed = mpijob.Observed(live=LIVE)
     if state is not None:
         job = mpijob.decode(manifest)
-        observed = evolve(sightings.observed(state.objects, job), live=LIVE)
+        observed = evolve(
+            sightings.observed(state.objects, job),
+            live=LIVE,
+            refusals=tuple(_told(job.status)),
+        )
         begun = job.status.start_time is not None or observed.pods
         if begun and state.missing:
             kinds = ", ".join(state.missing)
@@ -218,7 +226,30 @@ def _asked(
                 f"the state has no {kinds} at all: they count as missing",
                 f"{options.ALL} prints all",
             )
-    return Asked(given, manifest, before, observed)
+    pods = state.pods(key[0]) if state else ()
+    waits = {name: words for name, pod in pods if (words := pod_waits.why(pod))}
+    return Asked(given, manifest, before, observed, waits)
+
+
+# What is in the way and is seen, without a status that tells of it.
+_SEEN: Final = frozenset(
+    (Reason.RESOURCE_EXISTS, Reason.INVALID_SPEC, Reason.UNREADABLE_CHILD)
+)
+
+
+def _told(status: JobStatus) -> Iterator[mpijob.Refusal]:
+    """Yield what the status says was refused.
+
+    Only the operator heard it; until it was tried again it stands, as there.
+    """
+    blocked = status.condition(ConditionType.BLOCKED)
+    if blocked is None or blocked.status != "True" or blocked.reason in _SEEN:
+        return
+    for child in Child:
+        what, _, words = blocked.message.partition(": ")
+        kind, _, name = what.rpartition(" ")
+        if kind == child.value:
+            yield mpijob.Refusal(child, name, blocked.reason, words)
 
 
 def _edited(given: Manifested, old: Manifest, before: Manifest) -> Manifest:

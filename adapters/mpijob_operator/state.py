@@ -36,6 +36,13 @@ class State(NamedTuple):
         kinds = {value.get("kind") for value in self.objects}
         return () if kinds & set(ALWAYS) else ALWAYS
 
+    def pods(self, namespace: str) -> Iterator[tuple[str, Manifest]]:
+        """Yield the pods of a namespace by their names, whoever made them."""
+        for value in self.objects:
+            where, name = _key(value)
+            if value.get("kind") == "Pod" and where == namespace:
+                yield name, value
+
     def uid_of(self, key: Key) -> str:
         """Return the uid of a job by what its children say; empty where they differ.
 

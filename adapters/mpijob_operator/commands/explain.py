@@ -40,6 +40,9 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
         hint = "name what kubectl printed with --observed STATE, or a manifest with -f"
         streams.error("there is nothing to explain", hint)
         return 2
+    namespace, slash, _ = (arguments.name or "").partition("/")
+    if slash and arguments.live and arguments.namespace is None:
+        arguments.namespace = namespace  # No other is read.
     question = offline.question(arguments, streams)
     if name := _taken_for_a_file(arguments):
         hint = f"write it first: mpijob explain {name} ..."
@@ -53,6 +56,10 @@ def run(arguments: argparse.Namespace, streams: Streams) -> int:
             streams.error(f"there is no MPIJob {arguments.name}", _there(plans))
             return 1
         plans = chosen
+    if not (plans or question.failed):
+        where = f" in namespace {arguments.namespace}" if arguments.namespace else ""
+        streams.error(f"there is no MPIJob{where}")
+        return 1
     wrong = [offline.report(planned, streams) for planned in plans]
     possible, now = offline.possible(plans, streams), question.world.now
     page.show_all((explain.page(planned, now) for planned in possible), streams)

@@ -14,7 +14,7 @@ from attrs import frozen
 import mpijob
 from mpijob import names
 from mpijob.loose import mapping, mappings
-from mpijob.world import KUBERNETES
+from mpijob.world import KUBERNETES, NO_GANG
 from mpijob_operator.controller import kinds
 from mpijob_operator.controller.api import (
     AT_ONCE,
@@ -53,16 +53,31 @@ async def discovered(api: Api, flags: Flags) -> Served:
         if not workload_api and await _serves(api, version):
             workload_api = version
             groups.extend(kinds.kubernetes_groups(version))
-    if flags.gang_scheduling == KUBERNETES and not workload_api:
-        versions = " nor ".join(kinds.KUBERNETES_GROUPS)
-        raise Unfit(
-            f"--gang-scheduling kubernetes: the cluster serves neither {versions}"
-        )
+    if missing := _missing(flags.gang_scheduling, groups):
+        raise Unfit(f"--gang-scheduling {flags.gang_scheduling}: {missing}")
     settings = flags.settings(
         workload_api=workload_api.rpartition("/")[2] or "v1beta1",
         observed_generation=await _has_observed_generation(api),
     )
     return Served(settings, (kinds.JOBS, *kinds.CHILDREN, *groups))
+
+
+def _missing(scheduler: str, groups: Iterable[kinds.Watched]) -> str:
+    """Say which PodGroups a gang scheduler needs and the cluster lacks.
+
+    Without them no job would ever start, each for a reason of its own.
+    """
+    if scheduler == NO_GANG:
+        return ""
+    served = {watched.api_version for watched in groups}
+    if scheduler == KUBERNETES:
+        found = served.isdisjoint(kinds.KUBERNETES_GROUPS)
+        versions = " nor ".join(kinds.KUBERNETES_GROUPS)
+        return f"the cluster serves neither {versions}" if found else ""
+    needed = names.pod_group_api(scheduler, "")
+    if needed in served:
+        return ""
+    return f"it needs PodGroups of {needed}, and the cluster serves none"
 
 
 async def _serves(api: Api, api_version: str) -> bool:

@@ -53,6 +53,7 @@ HELP: Final[Mapping[str, str]] = {
     "mpi_operator_is_leader": "Whether this process leads.",
     # Ours.
     "mpi_operator_jobs": "MPIJobs, by where they stand.",
+    "mpi_operator_jobs_blocked": "MPIJobs that something is in the way of, by reason.",
     "mpi_operator_job_start_seconds": "From creation until a job first ran.",
     "mpi_operator_reconciles_total": "Looks at a job, by what became of them.",
     "mpi_operator_reconcile_duration_seconds": "How long looks took, writes included.",
@@ -176,13 +177,17 @@ class _Jobs(Collector):
     """Where each job stands, and which has a launcher; counted when asked for."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, tuple[str, str]] = {}
-        self._stages: set[str] = set()  # One that nobody is in any more says 0.
+        self._known: dict[Key, tuple[str, str, str]] = {}
+        # A stage that nobody is in any more says 0, and so does a reason.
+        self._stages: set[str] = set()
+        self._reasons: set[str] = set()
 
     def put(self, key: Key, answer: mpijob.Reconciliation) -> None:
         stage = answer.stage.value
         self._stages.add(stage)
-        self._known[key] = stage, _launcher(answer.desired)
+        if blocked := _blocked(answer.status):
+            self._reasons.add(blocked)
+        self._known[key] = stage, _launcher(answer.desired), blocked
 
     def drop(self, key: Key) -> None:
         self._known.pop(key, None)
@@ -190,13 +195,19 @@ class _Jobs(Collector):
     def collect(self) -> Iterator[Metric]:
         name = "mpi_operator_jobs"
         jobs = GaugeMetricFamily(name, HELP[name], labels=["stage"])
-        tally = Tally(stage for stage, _ in self._known.values())
+        tally = Tally(stage for stage, _, _ in self._known.values())
         for stage in sorted(self._stages):
             jobs.add_metric([stage], tally[stage])
         yield jobs
+        name = "mpi_operator_jobs_blocked"
+        blocked = GaugeMetricFamily(name, HELP[name], labels=["reason"])
+        tally = Tally(reason for _, _, reason in self._known.values())
+        for reason in sorted(self._reasons):
+            blocked.add_metric([reason], tally[reason])
+        yield blocked
         name = "mpi_operator_job_info"
         info = GaugeMetricFamily(name, HELP[name], labels=["launcher", "namespace"])
-        for key, (_, launcher) in self._known.items():
+        for key, (_, launcher, _) in self._known.items():
             if launcher:
                 info.add_metric([launcher, key.namespace], 1)
         yield info
@@ -205,6 +216,13 @@ class _Jobs(Collector):
 def _launcher(desired: Iterable[mpijob.Desired]) -> str:
     """Return the name of the launcher Job, empty where there is to be none."""
     return next((one.name for one in desired if one.child is Child.LAUNCHER), "")
+
+
+def _blocked(status: JobStatus) -> str:
+    """Return why a job is Blocked, empty where it is not."""
+    condition = status.condition(ConditionType.BLOCKED)
+    told = status.is_true(ConditionType.BLOCKED)
+    return condition.reason if condition and told else ""
 
 
 class _Caches(Collector):

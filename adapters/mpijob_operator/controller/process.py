@@ -39,6 +39,7 @@ from mpijob_operator.controller.connection import connect
 from mpijob_operator.controller.controller import Controller, Witness
 from mpijob_operator.controller.election import Election
 from mpijob_operator.controller.flags import Flags
+from mpijob_operator.controller.journal import Journal
 from mpijob_operator.controller.metrics import Metrics
 from mpijob_operator.controller.queue import Queue
 from mpijob_operator.controller.recorder import Recorder
@@ -159,7 +160,7 @@ class _Process:
         for kind in watched:
             for namespace in flags.namespaces if kind.namespaced else ("",):
                 caches.reflectors.append(Reflector(self.api, kind, namespace, caches))
-        witnesses: list[Witness] = [self.metrics]
+        witnesses: list[Witness] = [self.metrics, Journal()]
         if flags.record:
             witnesses.append(Recorder(flags.record))
         controller = Controller(
