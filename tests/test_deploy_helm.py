@@ -86,6 +86,7 @@ def test_values_mean_what_the_options_do() -> None:
         },
         "serviceMonitor": {"enabled": True},
         "networkPolicy": {"enabled": True},
+        "recordings": True,
     }
     installed = Installation(
         "example/op:1",
@@ -100,6 +101,7 @@ def test_values_mean_what_the_options_do() -> None:
         },
         service_monitor=True,
         network_policy=True,
+        recordings=True,
     )
     assert keyed(rendered(values, "hpc")) == meant(installed)
 

@@ -145,6 +145,22 @@ def test_the_oldest_recordings_go(
     assert len(list(tmp_path.glob("*.json"))) == 2
 
 
+def test_a_folder_takes_no_more_room_than_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = a_look()
+    Recorder(str(tmp_path)).acted(look)
+    (first,) = tmp_path.glob("*.json")
+    room = int(2.5 * first.stat().st_size)
+    monkeypatch.setattr("mpijob_operator.controller.recorder.BYTES_MAX", room)
+    recorder = Recorder(str(tmp_path))
+    for second in range(1, 5):
+        world = look.world._replace(now=NOW.replace(second=second))
+        recorder.acted(evolve(look, world=world))
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.json")) <= room
+    assert not first.exists()
+
+
 def test_what_we_did_not_write_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,9 @@ Json = dict[str, Any]
 
 NAME: Final = "mpi-operator"
 NAMESPACE: Final = "mpi-operator"
+# Unlike mpi-operator's own, which keeps its rights until ours has taken its place, and
+# has them again when it comes back.
+ROLE: Final = "mpijob-operator"
 RBAC: Final = "rbac.authorization.k8s.io"
 
 # The first line of each is upstream's, too.
@@ -37,6 +40,10 @@ USER: Final = 65_532
 # SIGTERM is answered within 10 s, every request under way included; twice that.
 GRACE_S: Final = 20
 
+# Where recordings are, with twice the room that they take (`recorder.BYTES_MAX`).
+RECORDINGS: Final = "/var/lib/mpijob"
+RECORDINGS_SIZE: Final = "1Gi"
+
 # Who may scrape, where the network policy is used: namespaces with this label.
 SCRAPERS: Final[Mapping[str, str]] = {"metrics": "enabled"}
 
@@ -52,15 +59,16 @@ class Installation:
     flags: Mapping[str, str] = {}  # More of `mpijob run`, without the dashes.
     service_monitor: bool = False
     network_policy: bool = False
+    recordings: bool = False  # Each look that changed something is a file in the pod.
 
     @property
     def cluster_name(self) -> str:
         """The name of what belongs to no namespace; there may be several operators.
 
         >>> Installation("i").cluster_name, Installation("i", "hpc").cluster_name
-        ('mpi-operator', 'mpi-operator-hpc')
+        ('mpijob-operator', 'mpijob-operator-hpc')
         """
-        return NAME if self.namespace == NAMESPACE else f"{NAME}-{self.namespace}"
+        return ROLE if self.namespace == NAMESPACE else f"{ROLE}-{self.namespace}"
 
     @property
     def arguments(self) -> list[str]:
@@ -70,6 +78,7 @@ class Installation:
             "monitoring-port": str(METRICS_PORT),
             "health-port": str(HEALTH_PORT),
             **({"namespace": ",".join(self.watched)} if self.watched else {}),
+            **({"record": RECORDINGS} if self.recordings else {}),
             **dict(sorted(self.flags.items())),
         }
         return ["run", *(f"--{flag}={value}" for flag, value in given.items())]
@@ -90,9 +99,12 @@ def objects(installation: Installation) -> Iterator[Json]:
 
 
 def namespace(installation: Installation) -> Json:
-    """Return the namespace, in which no pod gets more than ours needs."""
+    """Return the namespace; who makes a pod in it that needs more than ours is warned.
+
+    It is not refused: mpi-operator's own pods need more, and may have to come back.
+    """
     found = _object("v1", "Namespace", installation.namespace)
-    found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
+    found["metadata"]["labels"]["pod-security.kubernetes.io/warn"] = "restricted"
     return found
 
 
@@ -189,9 +201,7 @@ def _mpijobs(verbs: tuple[str, ...], *subresources: str) -> Json:
 def operator(installation: Installation) -> Iterator[Json]:
     """Give what runs, and what it needs in its own namespace."""
     where = installation.namespace
-    account = _object("v1", "ServiceAccount", NAME, where)
-    # Its token is for our pods, which ask for it; not for whoever borrows the name.
-    yield {**account, "automountServiceAccountToken": False}
+    yield _object("v1", "ServiceAccount", NAME, where)
     yield from election(installation)
     yield deployment(installation)
     yield {
@@ -260,7 +270,15 @@ def _pod(installation: Installation) -> Json:
             }
         ],
         "containers": [_container(installation)],
+        **({"volumes": [_RECORDINGS_VOLUME]} if installation.recordings else {}),
     }
+
+
+_RECORDINGS_VOLUME: Final[Json] = {
+    "name": "recordings",
+    "emptyDir": {"sizeLimit": RECORDINGS_SIZE},
+}
+_RECORDINGS_MOUNT: Final[Json] = {"name": "recordings", "mountPath": RECORDINGS}
 
 
 def _container(installation: Installation) -> Json:
@@ -286,6 +304,7 @@ def _container(installation: Installation) -> Json:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
+        **({"volumeMounts": [_RECORDINGS_MOUNT]} if installation.recordings else {}),
     }
 
 

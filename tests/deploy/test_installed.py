@@ -169,6 +169,21 @@ def upstreams() -> Json:
     }
 
 
+def test_mpi_operator_can_come_back(way: Way, admin: Client) -> None:
+    """Nothing that ours leaves behind keeps its pods out, or takes a right away."""
+    del way
+    namespace = "/api/v1/namespaces/mpi-operator"
+    pod: Json = {
+        "metadata": {"name": "theirs"},
+        "spec": upstreams()["spec"]["template"]["spec"],
+    }
+    made = admin.create(f"{namespace}/pods", pod, dryRun="All").expect(201)
+    mounts = made["spec"]["containers"][0]["volumeMounts"]
+    assert any("serviceaccount" in mount["mountPath"] for mount in mounts)
+    roles = {each["metadata"]["name"] for each in meant() if "Role" in each["kind"]}
+    assert "mpi-operator" not in roles, "theirs keeps its rights"
+
+
 SERVER: Final = ("--server-side",)
 
 

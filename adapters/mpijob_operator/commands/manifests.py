@@ -29,7 +29,7 @@ NOT_HERE: Final = frozenset(
         "monitoring_port",
         "bind_address",
         "leader_elect",  # An update starts a pod before it ends one.
-        "record",
+        "record",  # It needs a volume: `--recordings`.
     }
 )
 PASSED_ON: Final = tuple(field for field in FLAGS if field not in NOT_HERE)
@@ -68,16 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"where the operator runs (default: {installation.NAMESPACE})",
     )
     parser.add_argument("--image", metavar="IMAGE", help="the operator's image")
-    parser.add_argument(
-        "--replicas",
-        metavar="N",
-        type=_replicas,
-        default=2,
-        help="how many run, of which one leads (default: 2)",
-    )
+    does = "how many run, of which one leads (default: 2)"
+    parser.add_argument("--replicas", metavar="N", type=_replicas, default=2, help=does)
     for option, does in (
         ("--with-crd", "print the CustomResourceDefinition first"),
         ("--service-monitor", "have a Prometheus operator scrape it"),
+        ("--recordings", "keep each look that changed something, for `mpijob replay`"),
         ("--network-policy", "let in nobody but namespaces labelled metrics=enabled"),
     ):
         parser.add_argument(option, action="store_true", help=does)
@@ -129,6 +125,7 @@ def _objects(arguments: argparse.Namespace) -> Iterator[Json]:
             flags=_flags(arguments),
             service_monitor=arguments.service_monitor,
             network_policy=arguments.network_policy,
+            recordings=arguments.recordings,
         )
     )
 

@@ -23,6 +23,7 @@ from mpijob_operator.requests import request_of
 
 # A folder that nobody clears must not fill a disk: the oldest of ours go.
 FILES_MAX: Final = 10_000
+BYTES_MAX: Final = 2**29
 _OURS: Final = f"{'[0-9]' * 8}T{'[0-9]' * 6}-{'[0-9]' * 6}-*.json"
 
 _log: Final = logging.getLogger(__name__)
@@ -33,7 +34,10 @@ class Recorder:
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
-        self._written = sorted(self.folder.glob(_OURS))
+        # The oldest first, with the bytes of each.
+        found = sorted(self.folder.glob(_OURS))
+        self._written = [(path, path.stat().st_size) for path in found]
+        self._bytes = sum(size for _, size in self._written)
         self._serial = 0
 
     def took(self, waited_s: float) -> None:
@@ -57,10 +61,13 @@ class Recorder:
         name = f"{time}-{self._serial:06}-{look.key.namespace}-{look.key.name}.json"
         path = self.folder / name
         try:
-            path.write_text(text(look), "utf-8")
-            self._written.append(path)
-            while len(self._written) > FILES_MAX:
-                self._written.pop(0).unlink(missing_ok=True)
+            size = path.write_bytes(text(look).encode())
+            self._written.append((path, size))
+            self._bytes += size
+            while len(self._written) > FILES_MAX or self._bytes > BYTES_MAX:
+                oldest, size = self._written.pop(0)
+                self._bytes -= size
+                oldest.unlink(missing_ok=True)
         except OSError as error:
             words = error.strerror or str(error)
             _log.warning("cannot record", extra={"file": name, "why": words})

@@ -16,7 +16,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 
 {{/* The name of what belongs to no namespace; there may be several operators. */}}
 {{- define "mpi-operator.clusterName" -}}
-mpi-operator{{ if ne .Release.Namespace "mpi-operator" }}-{{ .Release.Namespace }}{{ end }}
+mpijob-operator{{ if ne .Release.Namespace "mpi-operator" }}-{{ .Release.Namespace }}{{ end }}
 {{- end }}
 
 {{- define "mpi-operator.image" -}}
