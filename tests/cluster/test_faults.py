@@ -7,13 +7,16 @@ would have come anyway, and nothing is made twice. What befalls watches and list
 """
 
 import re
+import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from tests.cluster.histories import freed_under_pods, watched
 from tests.cluster.tiers import one_quick
+from tests.controlplane.harness import free_port
 from tests.controlplane.pod_life import End
 from tests.controlplane.proxy import Fault
 from tests.controlplane.stage import Stage, mpijob
@@ -175,3 +178,66 @@ def test_an_answer_that_is_an_error_is_tried_again(
     mine = [e.at for e in proxy.log if e.verb == verb and re.search(path, e.path)]
     again = 2 if what == "worker" else 1  # Two workers are sent together.
     assert mine[again] - mine[0] >= float(retry_after or 0)
+
+
+HOOKS: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+# Attempts come after 0, 5, 10, 18 and 34 s, each after a list of each kind.
+DOWN_S: Final = 30.0
+LISTS_MAX: Final = 5 * 12
+
+
+@pytest.fixture
+def without_a_webhook(stage: Stage) -> Iterator[Stage]:
+    """Have pods refused in this namespace, for nobody answers who is to be asked."""
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["pods"],
+    }
+    labels = {"kubernetes.io/metadata.name": stage.namespace}
+    webhook = {
+        "name": "down.example.com",
+        "rules": [rule],
+        "namespaceSelector": {"matchLabels": labels},
+        "clientConfig": {"url": f"https://127.0.0.1:{free_port()}/"},
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+    }
+    name = f"down-{stage.namespace}"
+    configuration = {"metadata": {"name": name}, "webhooks": [webhook]}
+    stage.client.create(HOOKS, configuration).expect(201)
+    yield stage
+    stage.client.delete(f"{HOOKS}/{name}")
+
+
+@pytest.mark.long
+@pytest.mark.rule("B4.1", "B8.2")
+def test_a_webhook_that_is_down_is_told_and_bounded(without_a_webhook: Stage) -> None:
+    """It is no refusal but an error, 500: whether the pod is there nobody says."""
+    stage = without_a_webhook
+    stage.wait(lambda: _refuses(stage), "the webhook is asked")
+    log = stage.proxy.log
+    stage.operator().start()
+    stage.submit(mpijob("pi"))
+    stage.wait_for("pi", "Blocked", timeout_s=AFTER_DOUBT_S)
+    blocked = stage.condition("pi", "Blocked")
+    assert blocked["reason"] == "InternalError"
+    assert "failed calling webhook" in blocked["message"]
+    began = len(log)
+    time.sleep(DOWN_S)
+    lists = [entry for entry in log[began:] if entry.is_list]
+    assert 0 < len(lists) <= LISTS_MAX, stage.proxy.counts()
+    stage.client.delete(f"{HOOKS}/down-{stage.namespace}")
+    stage.wait_for("pi", "Running", timeout_s=4 * DOWN_S)
+    assert stage.made() == CHILDREN
+    assert not stage.has("pi", "Blocked")
+
+
+def _refuses(stage: Stage) -> bool:
+    pod = {
+        "metadata": {"name": "probe"},
+        "spec": {"containers": [{"name": "a", "image": "a"}]},
+    }
+    return stage.client.create(stage.path("pods"), pod, dryRun="All").code == 500
