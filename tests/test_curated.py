@@ -13,7 +13,9 @@ from properties.curated.laws import home_of, sayings
 from properties.curated.mutant import CLASSES, Mutant
 from properties.curated.scenes import scene_of
 from properties.curated.table import ALL
+from properties.curated.upstream import UPSTREAM, Known
 from properties.numbered import NUMBERED, Home
+from tests.tools import proof
 from tests.tools.curated import PAGE, SAMPLE
 from tests.tools.source import ROOT
 
@@ -68,6 +70,15 @@ def test_each_numbered_law_notices_a_mutant_at_its_home(number: str) -> None:
 
 def test_each_mutant_is_noticed_or_explained() -> None:
     assert not [row for row in page().splitlines() if " | nobody | " in row]
+
+
+@pytest.mark.parametrize("known", UPSTREAM, ids=lambda known: known.what)
+def test_each_mistake_of_upstream_is_put_in_and_found(known: Known) -> None:
+    assert known.mutants, "put it into the code, too"
+    assert {*known.mutants} <= {mutant.bug for mutant in ALL}
+    assert {*known.safeguards} <= {*proof.BUG_NAMES}
+    row = next(r for r in page().splitlines() if r.startswith(f"| {known.what} | "))
+    assert " | nobody | " not in row
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ class Verdict:
 
     killers: tuple[str, ...]  # Ids of tests, and laws that a search found broken.
     seconds: float
+    moves: int = 0  # Of the shortest story that a search found; 0: none searched.
 
 
 class Heard:
@@ -80,8 +81,8 @@ def by_laws(tests: Sequence[str]) -> Iterator[str]:
     yield from map(law_of, heard.failed)
 
 
-def by_search(asked: str) -> Iterator[str]:
-    """Yield the law that a search of a scene finds broken, in this process.
+def by_search(asked: str) -> Iterator[tuple[str, int]]:
+    """Yield the law that a search of a scene finds broken, and after how many moves.
 
     What is asked is a scene, and perhaps the number of a law that is asked alone.
     """
@@ -92,21 +93,28 @@ def by_search(asked: str) -> Iterator[str]:
     try:
         yield from searched(name, law, STATES, SECONDS)
     except Exception as trouble:  # noqa: BLE001 - whatever a mutant makes fail.
-        yield f"{RAISES}: {type(trouble).__name__}"
+        yield f"{RAISES}: {type(trouble).__name__}", 0
 
 
-def killers(mutant: Mutant | None, asked: Sequence[str]) -> tuple[str, ...]:
-    """Ask the laws about a mutant, or about the code as it is, in this process."""
+def killers(mutant: Mutant | None, asked: Sequence[str]) -> tuple[tuple[str, ...], int]:
+    """Ask the laws about a mutant, or about the code as it is, in this process.
+
+    Returns:
+        Who noticed it, and the moves of the shortest story that a search found.
+    """
     assert "mpijob" not in sys.modules, "the mutant would come too late"
     if mutant is not None:
         where = InPlaceOf(mutant.module, mutant.path, mutant.source)
         sys.meta_path.insert(0, where)
     tests = [test_of(each) for each in asked if not each.startswith(SCENE)]
     found = [*by_laws(tests)] if tests else []
+    stories: list[int] = []
     for each in asked:
         if each.startswith(SCENE):
-            found += by_search(each.removeprefix(f"{SCENE}: "))
-    return tuple(dict.fromkeys(found))
+            for law, moves in by_search(each.removeprefix(f"{SCENE}: ")):
+                found.append(law)
+                stories.append(moves)
+    return tuple(dict.fromkeys(found)), min(filter(None, stories), default=0)
 
 
 def judged(
@@ -124,8 +132,8 @@ def judged(
         told = pipe.read()
     os.waitpid(child, 0)
     # Who says nothing was killed by the alarm, or by itself.
-    found = json.loads(told) if told else [ENDLESS]
-    return Verdict(tuple(found), round(time.monotonic() - began, 1))
+    found, moves = json.loads(told) if told else ([ENDLESS], 0)
+    return Verdict(tuple(found), round(time.monotonic() - began, 1), moves)
 
 
 def _answer(writing: int, mutant: Mutant | None, asked: Sequence[str]) -> None:

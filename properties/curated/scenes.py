@@ -75,11 +75,16 @@ class _Alone:
         return getattr(self._checks, name)
 
 
-def searched(name: str, law: str, states: int, seconds: float) -> Iterator[str]:
-    """Yield the law that a search finds broken; any, or the one that is given."""
+def searched(
+    name: str, law: str, states: int, seconds: float
+) -> Iterator[tuple[str, int]]:
+    """Yield the law that a search finds broken; any, or the one that is given.
+
+    Beside it is the length of the story, in moves.
+    """
     search = Search(scene_of(name))
     if law:
         search.checks = cast("Checks", _Alone(search.checks, law))
     found = search.run(states, seconds).found
     if found is not None:
-        yield found.wrong.law
+        yield found.wrong.law, len(found.story)

@@ -9,16 +9,20 @@ of each is kept in ``build/curated``.
 
 import argparse
 import json
+import statistics
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import asdict
+
 from properties.curated.judge import SCENE, UNLAWFUL, Verdict, judged
 from properties.curated.laws import home_of, numbers_of
 from properties.curated.mutant import CLASSES, Mutant
 from properties.curated.table import ALL, TABLE
+from properties.curated.upstream import UPSTREAM
 from properties.numbered import NUMBERED, Home
 from tests.tools import source
 
@@ -46,13 +50,13 @@ def kept(mutant: Mutant) -> Verdict | None:
     if not path.exists():
         return None
     told: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return Verdict(tuple(told["killers"]), told["seconds"])
+    return Verdict(tuple(told["killers"]), told["seconds"], told.get("moves", 0))
 
 
 def tried(mutant: Mutant) -> Verdict:
     """Show a mutant to whom it names; keep what came of it."""
     verdict = judged(mutant, mutant.asked)
-    told = {"bug": mutant.bug, "killers": verdict.killers, "seconds": verdict.seconds}
+    told = {"bug": mutant.bug, **asdict(verdict)}
     KEPT.mkdir(parents=True, exist_ok=True)
     kept_at(mutant).write_text(json.dumps(told, indent=1), "utf-8")
     return verdict
@@ -109,6 +113,33 @@ def page() -> Iterator[str]:
     yield from _by_number([noticed(verdicts[m.bug]) for m in killed])
 
 
+def upstream() -> Iterator[str]:
+    """Yield the table of what mpi-operator has had."""
+    # Not before every mutant was tried: it imports what they stand in the place of.
+    from tests.tools import proof  # noqa: PLC0415 - see above.
+
+    by_bug = {mutant.bug: mutant for mutant in ALL}
+    safeguards = {told["name"]: told for told in proof.kept("bugs", proof.BUG_NAMES)}
+    yield "| mpi-operator | where | noticed by | moves | seconds |"
+    yield "| --- | --- | --- | --- | --- |"
+    found: list[float] = []
+    for known in UPSTREAM:
+        verdicts = [v for bug in known.mutants if (v := kept(by_bug[bug]))]
+        searches = [safeguards[n] for n in known.safeguards if n in safeguards]
+        laws = [law for verdict in verdicts for law in noticed(verdict)]
+        laws += [told["law"] for told in searches]
+        moves = [v.moves for v in verdicts if v.moves]
+        moves += [len(told["story"]) for told in searches]
+        seconds = [v.seconds for v in verdicts] + [told["seconds"] for told in searches]
+        found += seconds
+        by = "<br>".join(dict.fromkeys(laws)) or "nobody"
+        story = min(moves, default=0) or "a law"
+        first = f"{min(seconds):.1f}" if seconds else ""
+        yield f"| {known.what} | {known.where} | {by} | {story} | {first} |"
+    if found:
+        yield f"\nEach was found, the median in {statistics.median(found):.1f} s."
+
+
 def _row(mutant: Mutant, verdict: Verdict | None) -> str:
     laws = noticed(verdict) if verdict else ()
     by = "<br>".join(laws) or mutant.same or "nobody"
@@ -154,6 +185,7 @@ def main(words: Sequence[str]) -> int:
         good = told(mutant, tried(mutant)) and good
     if not given.sample and not given.words:
         source.rewrite(PAGE, "measured", "\n".join(page()))
+        source.rewrite(PAGE, "upstream", "\n".join(upstream()))
         print(next(page()))
     return 0 if good else 1
 

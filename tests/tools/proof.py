@@ -77,6 +77,7 @@ def kept(part: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 PARTS: Final = (*SCENES, "bugs")
+BUG_NAMES: Final = tuple(bug.name for bug in BUGS)
 
 
 def kept_of_scenes() -> Iterator[dict[str, Any]]:
