@@ -19,6 +19,8 @@ from properties import tally
 
 # Fewer tries than this (`make mutants`) may miss what is only frequent.
 _ENOUGH_TRIES: Final = 100
+# A machine takes a hundred steps a run where others take one.
+MACHINE_RUNS: Final = 200
 # What one run missed has so many more, each of other inputs, to happen.
 _MORE_RUNS: Final = 9
 
@@ -66,7 +68,10 @@ def machine_law(
 
     def decorate(check: Callable[[], None]) -> Callable[[], None]:
         def tried() -> None:
-            run_state_machine_as_test(machine)
+            usual = settings()  # Of the profile.
+            runs = min(usual.max_examples, MACHINE_RUNS)
+            limits = settings(usual, max_examples=runs)
+            run_state_machine_as_test(machine, settings=limits)
 
         def again(run: int) -> None:
             # A machine draws at random; told to repeat itself, it does.
