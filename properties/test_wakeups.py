@@ -36,6 +36,9 @@ TROUBLES: Final[dict[str, tuple[Answer, bool]]] = {
     "too many": (Answer(429, {"reason": "TooManyRequests"}, retry_after=7.0), False),
     "an error": (Answer(500, {"reason": "InternalError"}), False),
 }
+# What may never be shown by its watch: it has to be listed.
+WORKER: Final = Ref("v1", "Pod", "hpc", "pi-worker-0")
+STALL: Final = ("MPIJob", "Service", "ConfigMap", "Secret", "Pod", "Job")
 # No job here needs more, whatever is in its way.
 LOOKS_MAX: Final = 200
 DEADLINE_S: Final = 100
@@ -70,6 +73,8 @@ class Silent(Room):
 
     came: list[str] = field(factory=list[str])  # Of the troubles, those that did.
     shown: dict[Ref, Manifest] = field(factory=dict[Ref, Manifest])
+    stalled: frozenset[str] = frozenset()  # Kinds whose watch shows nothing any more.
+    taken: bool = False  # Whether somebody deletes the first worker, once it is there.
     looks: int = 0
 
     def tell(self) -> None:
@@ -84,6 +89,8 @@ class Silent(Room):
                 anew = Reflector(reflector.api, kind, "", caches, lambda: self.now)
                 caches.reflectors[number] = evolve(anew, progress=listed)
                 caches.replaced(kind, "", there.values())
+                continue
+            if kind.kind in self.stalled:
                 continue
             reflector.progress = evolve(progress, version=version)
             for ref, value in there.items():
@@ -112,6 +119,10 @@ class Silent(Room):
                 continue
             self.looks += 1
             assert self.looks < LOOKS_MAX, "it comes to no rest"
+            if self.taken and WORKER in self.cluster.objects:
+                self.taken = False
+                self.cluster.delete(WORKER)
+                self.came.append("a worker is taken")
             self.tell()
 
     async def looked(self) -> bool:
@@ -142,11 +153,20 @@ def rooms(draw: st.DrawFn) -> Silent:
     room.api = Troubled(room.cluster, troubles=troubles, came=room.came)
     room.controller.api = room.api  # type: ignore[assignment] # As Room has it.
     room.submit(runPolicy=draw(st.sampled_from(LIMITS)))
+    room.taken = draw(st.booleans())
+    some = st.sets(st.sampled_from(STALL), max_size=2)
+    room.stalled = frozenset(draw(some | st.just({*STALL})))
     return room
 
 
 @pytest.mark.rule("B8.1", "B8.2", "B5.4")
-@law(rooms(), often=("no answer, not done", "a quota", "too many", "a deadline"))
+@law(
+    rooms(),
+    often=(
+        *("no answer, not done", "a quota", "too many", "a deadline"),
+        *("a stall", "a worker is taken"),
+    ),
+)
 def test_no_wakeup_is_lost(room: Silent) -> None:
     """P38: what a look would do is done, by looks that the queue asked for alone."""
     with mock.patch.object(looking, "datetime") as clock:
@@ -155,12 +175,14 @@ def test_no_wakeup_is_lost(room: Silent) -> None:
         sent = asyncio.run(room.lives())
     for name in room.came:
         sometimes(name)
+    sometimes("a stall", when=bool(room.stalled))
     assert [*_writes(room.api.sent[sent:])] == [], "a look had been due"
     limit = mapping(room.cluster.objects[PI_REF]["spec"]["runPolicy"])
     if limit and sometimes("a deadline"):
         said = mappings(room.status().get("conditions"))
         assert "Failed" in {each["type"] for each in said}
     else:
+        assert WORKER in room.cluster.objects
         kinds = {ref.kind for ref in room.cluster.objects}
         assert kinds >= {"Pod", "Job", "Service", "ConfigMap", "Secret"}
 

@@ -302,4 +302,21 @@ CACHES: Final[tuple[Mutant, ...]] = (
         "        if not self._due:\n",
         ("load",),
     ),
+    Mutant(
+        "Who wrote something waits for ever for a watch that shows nothing.",
+        (3, 8),
+        "mpijob_operator.controller.controller",
+        "        elif known.written:\n",
+        "        elif False:\n",
+        ("wakeups: no wakeup is lost",),
+    ),
+    Mutant(
+        "Who waits for a cache looks whether it has come when something changes.",
+        (3, 8),
+        "mpijob_operator.controller.controller",
+        "                reflectors[kind].refresh()\n"
+        "        self.caches.queue.add(key, PATIENCE_S)\n",
+        "                reflectors[kind].refresh()\n",
+        ("wakeups: no wakeup is lost",),
+    ),
 )

@@ -155,10 +155,10 @@ def page() -> Iterator[str]:
     yield "### As shipped"
     yield ""
     yield (
-        "| scene | moments | moves | of them at rest | longest way to rest | "
+        "| scene | moments | moves | of them at rest | deepest | longest way to rest | "
         "per second | seen whole | laws broken |"
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for each in scenes:
         pace = each["states"] / max(each["seconds"], 0.1)
         cells = (
@@ -166,6 +166,7 @@ def page() -> Iterator[str]:
             f"{each['states']:,}",
             f"{each['transitions']:,}",
             f"{each['rests']:,}",
+            f"{each['depth']} moves",
             f"{each['longest']} moves",
             f"{pace:,.0f}",
             "yes" if each["exhausted"] else "no",
@@ -175,13 +176,15 @@ def page() -> Iterator[str]:
     yield ""
     yield "### How often each law was at stake"
     yield ""
-    yield "| law | times |"
-    yield "| --- | --- |"
-    times = Counter[str]()
+    yield "| law | times | in scenes |"
+    yield "| --- | --- | --- |"
+    times, where = Counter[str](), Counter[str]()
     for each in scenes:
-        times.update(each["sometimes"])
+        at_stake = {law: n for law, n in each["sometimes"].items() if n}
+        times.update(at_stake)
+        where.update(at_stake.keys())
     for law, count in sorted(times.items()):
-        yield f"| {law} | {count:,} |"
+        yield f"| {law} | {count:,} | {where[law]} |"
     yield ""
     yield from _troubles(scenes)
     yield ""
