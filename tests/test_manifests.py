@@ -189,6 +189,13 @@ def test_the_image_is_this_version_s_or_the_one_named() -> None:
     assert container("--image", "example/op:1")["image"] == "example/op:1"
 
 
+@pytest.mark.parametrize("image", ["", "a b"])
+def test_an_image_is_one_word(image: str) -> None:
+    told = said("manifests", "--image", image)
+    assert told.code == 2
+    assert "is no image" in told.err
+
+
 def test_monitors_and_policies_come_when_asked_for() -> None:
     names = named(printed("--service-monitor", "--network-policy"))
     assert names[-2:] == ["ServiceMonitor mpi-operator", "NetworkPolicy mpi-operator"]

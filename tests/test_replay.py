@@ -96,6 +96,16 @@ def test_what_is_planned_otherwise_is_told(tmp_path: Path) -> None:
     assert "the function plans something else" in out
 
 
+def test_a_folder_is_replayed_in_its_order(tmp_path: Path) -> None:
+    recorder, look = Recorder(str(tmp_path)), a_look()
+    for second in (2, 1):
+        world = look.world._replace(now=NOW.replace(second=second))
+        recorder.acted(evolve(look, world=world))
+    _, out, err = run("replay", str(tmp_path))
+    assert err == ""
+    assert out.index("T000001-") < out.index("T000002-")
+
+
 @pytest.mark.parametrize("key", ["answers", "steps"])
 @pytest.mark.parametrize("value", [7, "x", [7], {"a": 1}, None])
 def test_a_damaged_recording_is_replayed_as_far_as_it_goes(

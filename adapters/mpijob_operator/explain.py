@@ -53,8 +53,8 @@ def page(planned: Planned, now: datetime) -> Page:
         blocks.append(Sentences(said))
     if planned.steps:
         count = sum(map(len, planned.steps))
-        left = f"Requests left to send: {count}; mpijob plan --steps shows them."
-        blocks.append(Sentences((left,)))
+        how = "mpijob plan --steps, asked the same way, shows them."
+        blocks.append(Sentences((f"Requests left to send: {count}; {how}",)))
     return blocks
 
 

@@ -44,6 +44,12 @@ def _namespace(text: str) -> str:
     return names[0]
 
 
+def _image(text: str) -> str:
+    if not text or any(map(str.isspace, text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no image")
+    return text
+
+
 def _replicas(text: str) -> int:
     # More than a few only wait.
     if not text.isdecimal() or not 1 <= int(text[:4]) <= 10:  # noqa: PLR2004 - above.
@@ -67,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=installation.NAMESPACE,
         help=f"where the operator runs (default: {installation.NAMESPACE})",
     )
-    parser.add_argument("--image", metavar="IMAGE", help="the operator's image")
+    parser.add_argument(
+        "--image", metavar="IMAGE", type=_image, help="the operator's image"
+    )
     does = "how many run, of which one leads (default: 2)"
     parser.add_argument("--replicas", metavar="N", type=_replicas, default=2, help=does)
     for option, does in (

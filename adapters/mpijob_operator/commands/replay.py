@@ -26,14 +26,25 @@ _NO_RECORDING: Final = "this is no recording of `mpijob run`"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="what `mpijob run --record` wrote"
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="what `mpijob run --record` wrote, or a folder of it",
     )
 
 
 def run(arguments: argparse.Namespace, streams: Streams) -> int:
     """Replay each recording; exit 1 where one comes out otherwise or cannot be read."""
-    same = [_replayed(name, streams) for name in arguments.files]
+    same = [_replayed(each, streams) for name in arguments.files for each in _in(name)]
     return 0 if all(same) else DIFFERENT
+
+
+def _in(name: str) -> list[str]:
+    """Return the recordings of a folder, as they were written; a file as it is."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return [name]
+    return [str(path) for path in sorted(folder.glob("*.json"))] or [name]
 
 
 def _replayed(name: str, streams: Streams) -> bool:

@@ -130,6 +130,7 @@ class _Process:
                     return await self._elected(controller, watch)
                 watch()
                 if await self._synced(controller, 0.0):
+                    self.metrics.leads(leads=True)  # Nobody else is asked.
                     await self._work(controller, None)
                 return DONE
             finally:
