@@ -131,7 +131,7 @@ def waiting(reason: str, message: str = "") -> dict[str, object]:
 
 def test_why_a_pod_does_not_run_is_told_in_the_clusters_words(file: Path) -> None:
     held = {"phase": "Pending", "conditions": [UNSCHEDULABLE]}
-    begins = {"phase": "Pending", "conditions": []}
+    begins: dict[str, object] = {"phase": "Pending", "conditions": []}
     pulled = {**begins, "containerStatuses": [waiting("ImagePullBackOff")]}
     started = {**begins, "containerStatuses": [waiting("ContainerCreating")]}
     crashed = waiting("CrashLoopBackOff", "back-off 5m0s restarting")

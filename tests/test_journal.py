@@ -2,6 +2,7 @@
 """What the log says of jobs."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ LOGGER = "mpijob_operator.controller.journal"
 QUOTA = Answer(403, {"reason": "Forbidden", "message": "exceeded quota: pods"})
 
 
-def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """Return the lines of the journal: the event, its level, and the keys."""
     keys = ("job", "reason", "kind", "name_", "code", "why", "others", "stage")
     return [

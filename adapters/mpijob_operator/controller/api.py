@@ -227,13 +227,13 @@ class Api:
         query = {**query, "limit": str(PAGE)}
         while True:
             page = await self.read(path, query, accept)
-            found, metadata = page.get("items"), mapping(page.get("metadata"))
+            metadata = mapping(page.get("metadata"))
             version = text(metadata, "resourceVersion")
-            if not version or not isinstance(found, list | None):
+            if not version or not isinstance(page.get("items"), list | None):
                 # What stands between may answer 200 to anything. An empty list would
                 # say that every child is gone.
                 raise Unreachable(_UNKNOWN, f"what came is no list: {_words(page)}")
-            items.extend(mappings(found))
+            items.extend(mappings(page.get("items")))
             if not (more := text(metadata, "continue")):
                 return items, version
             query["continue"] = more
