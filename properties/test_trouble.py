@@ -26,6 +26,7 @@ STATES: Final = 200_000 if THOROUGH else 600
 # More than any search here needs that must be seen whole.
 ALL: Final = 10_000
 
+UNGATED: Final = "looks before its caches show its own writes"
 UNTROUBLED: Final = (QUIET, SUSPENDED, EVICTED)
 
 pytestmark = pytest.mark.rule("B8.2", "B8.3", "B4.5")
@@ -118,3 +119,19 @@ def test_whoever_starts_from_what_was_does_harm() -> None:
     assert found.found is not None
     shipped = searched(scene, STATES)
     assert shipped.troubles.get("crash")
+
+
+def test_without_the_gate_the_guards_keep_all_but_the_count() -> None:
+    """P22: who looks at any past leaves a pod uncounted; nothing else is broken.
+
+    The gate holds a look until the caches show what we wrote. What else a stale
+    look could do is stopped by the versions that its requests name, and this is the
+    exact set of what is not.
+    """
+    (bug,) = (bug for bug in BUGS if bug.name == UNGATED)
+    broken = set[str]()
+    for scene in UNTROUBLED:
+        stale = evolve(scene, lags=frozenset(LAGGING))
+        search = Search(stale, bug.engine, goes_on=True)
+        broken |= search.run(40_000 if THOROUGH else 1_500).broken.keys()
+    assert broken == {"P26 no live pod is missing from active"}

@@ -110,7 +110,9 @@ def key_of(state: State, values: Values) -> Key:
     memory = state.memory
     _note_memory(numbers, versions, memory, state.kinds)
     now = state.world.now
-    numbers.append(hash((state.listed, state.left, state.truth, now)))
+    # How often each was made is told of an end, also of what is gone by then.
+    made = frozenset(state.made.items())
+    numbers.append(hash((state.listed, state.left, state.truth, now, made)))
     _note_deed(numbers, versions, state, values)
     if state.floating is not None:
         action = state.floating.action

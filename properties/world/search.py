@@ -9,7 +9,7 @@ and in good order.
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -48,23 +48,34 @@ class Result:
     depth: int = 0
     seconds: float = 0.0
     exhausted: bool = False
-    found: Found | None = None
+    broken: dict[str, Found] = field(factory=dict[str, Found])  # By law.
     sometimes: dict[str, int] = field(factory=dict[str, int])
     troubles: dict[str, int] = field(factory=dict[str, int])
     ends: set[End] = field(factory=set[End])
+
+    @property
+    def found(self) -> Found | None:
+        """What was found first, if anything was."""
+        return next(iter(self.broken.values()), None)
 
 
 class Search:
     """One search."""
 
     def __init__(
-        self, scene: Scene, engine: Engine = SHIPPED, *, arrives: bool = True
+        self,
+        scene: Scene,
+        engine: Engine = SHIPPED,
+        *,
+        arrives: bool = True,
+        goes_on: bool = False,  # Past a law that is broken, to see which others are.
     ) -> None:
         self.scene, self.values = scene, Values()
         self.checks = Checks(self.values, scene)
         looks = Looks(scene.set_up(engine), self.values, scene.lags)
         self.moves = Moves(scene, looks)
         self.arrives, self.within = arrives, scene.arrives_within
+        self.goes_on = goes_on
         self.result = Result(scene)
         self._numbers: dict[int, int] = {}
         self._parents = array("l")
@@ -82,7 +93,7 @@ class Search:
         """Search until a law is broken, everything was seen, or enough."""
         start, result = time.monotonic(), self.result
         self._enter(self._beginning(), -1, "", 0)
-        while self._frontier and result.found is None:
+        while self._frontier and not self._is_over:
             number, depth, state = self._frontier.popleft()
             result.depth = depth
             self._expand(number, depth, state)
@@ -92,10 +103,14 @@ class Search:
                 break
             if says is not None and not number % _SAYS_EACH:
                 says(result)
-        result.exhausted = not self._frontier and result.found is None
+        result.exhausted = not self._frontier and not self._is_over
         result.sometimes = dict(self.checks.sometimes)
         result.troubles = dict(self.checks.troubles)
         return result
+
+    @property
+    def _is_over(self) -> bool:
+        return bool(self.result.broken) and not self.goes_on
 
     def _beginning(self) -> State:
         state = self.scene.beginning()
@@ -109,8 +124,7 @@ class Search:
     def _expand(self, number: int, depth: int, state: State) -> None:
         for move in self.moves.every(state):
             self.result.transitions += 1
-            for wrong in self.checks.move(state, move):
-                self._tell(wrong, number, (move.what,))
+            if self._told(self.checks.move(state, move), number, (move.what,)):
                 return
             self._enter(move.after, number, move.what, depth + 1)
         if self.arrives:
@@ -144,33 +158,42 @@ class Search:
             if move is None:
                 self.result.rests += 1
                 self.result.ends.add(end_of(state))
-                for wrong in self.checks.rest(state, self.moves.in_ten_years(state)):
-                    self._tell(wrong, number, (*whats, NOTHING_MORE))
-                    return
-                self._arrived(path, -1)
+                wrongs = self.checks.rest(state, self.moves.in_ten_years(state))
+                if not self._told(wrongs, number, (*whats, NOTHING_MORE)):
+                    self._arrived(path, -1)
                 return
             whats.append(move.what)
             if move.answer.code >= REFUSED:
                 refused.append(move.what)
-            for wrong in self.checks.move(state, move):
-                self._tell(wrong, number, tuple(whats))
+            if self._told(self.checks.move(state, move), number, tuple(whats)):
                 return
             state = move.after
-        for wrong in self.checks.restless(self.within, refused):
-            self._tell(wrong, number, tuple(whats[:40]))
-            return
+        wrongs = self.checks.restless(self.within, refused)
+        self._told(wrongs, number, tuple(whats[:40]))
 
     def _arrived(self, path: list[int], known: int) -> None:
         for count, key in enumerate(reversed(path), known + 1):
             self._good[key] = count
         self.result.longest = max(self.result.longest, known + len(path))
 
-    def _tell(self, wrong: Wrong, number: int, last: tuple[str, ...]) -> None:
+    def _told(
+        self, wrongs: Iterable[Wrong], number: int, last: tuple[str, ...]
+    ) -> bool:
+        """Keep the first story of each law that is broken; tell if that ends it."""
+        broken = self.result.broken
+        for wrong in wrongs:
+            if wrong.law not in broken:
+                broken[wrong.law] = Found(wrong, (*self._story(number), *last))
+            if self._is_over:
+                return True
+        return False
+
+    def _story(self, number: int) -> tuple[str, ...]:
         story: list[str] = []
         while number > 0:
             story.append(self._whats[number])
             number = self._parents[number]
-        self.result.found = Found(wrong, (*reversed(story), *last))
+        return tuple(reversed(story))
 
 
 _SAYS_EACH: Final = 10_000
