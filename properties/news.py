@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An API server in memory that lists and shows two kinds, as well as it can.
 
-Its watches stall, break off, end, and forget; its lists fail. It remembers every moment
+Its watches stall, break off, end, forget, and repeat themselves; its lists fail. It remembers every moment
 that there was.
 """
 
@@ -37,6 +37,7 @@ class Line:
     stir: asyncio.Event = field(factory=asyncio.Event)
     closed: bool = False
     bookmark: bool = False
+    again: int = 0  # What was shown so many ago is shown once more.
     error: int | None = None
 
     async def events(self) -> AsyncIterator[Event]:
@@ -56,11 +57,14 @@ class Line:
                 await asyncio.wait_for(self.stir.wait(), self.until - server.now())
 
     def _due(self) -> list[Event]:
-        log = self.server.log
-        due = [e for at, path, *e in log if at > self.shown and path == self.path]
+        log = [each for each in self.server.log if each[1] == self.path]
+        old = [e for at, _, *e in log if at <= self.shown]
+        due = [e for at, _, *e in log if at > self.shown]
         if due or self.bookmark:
             self.shown = self.server.revision
-        events = [(str(type_), cast("Manifest", value)) for type_, value in due]
+        told = (*old[-self.again :][:1], *due) if self.again else due
+        events = [(str(type_), cast("Manifest", value)) for type_, value in told]
+        self.again = 0
         if self.bookmark:
             version = {"resourceVersion": str(self.server.revision)}
             events.append(("BOOKMARK", {"metadata": version}))

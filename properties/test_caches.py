@@ -175,6 +175,13 @@ class AnyNews(RuleBasedStateMachine):
         self.server.stir()
         self._goes_on(INSTANT_S)
 
+    @rule(count=st.integers(1, 3))
+    def watches_repeat_themselves(self, count: int) -> None:
+        for line in self.server.lines:
+            line.again = count
+        self.server.stir()
+        self._goes_on(INSTANT_S)
+
     @rule(fail=st.integers(0, 2))
     def the_server_forgets(self, fail: int) -> None:
         self.server.oldest = self.server.revision

@@ -383,12 +383,17 @@ _ROUNDS = 8
 
 
 def gist(life: SmallCluster) -> object:
-    """Return what matters of where a job got to: no uid, no version, no time."""
+    """Return what matters of where a job got to: no uid, no version, no time.
+
+    What was in its way for a while is told by a look that met it, and by no other.
+    """
     status = life.question.job.status
+    unblocked = ("Blocked", "False", "Unblocked")
+    told = {(c.type, c.status, c.reason) for c in status.conditions}
     return (
         life.gone,
         sorted(life.objects),
-        sorted((c.type, c.status, c.reason) for c in status.conditions),
+        sorted(told - {unblocked}),
         status.launcher,
         status.worker,
         status.start_time is None,

@@ -70,8 +70,9 @@ def owners_of(value: Manifest) -> set[str]:
 
 def of_rest(state: State, job: MPIJob | None, scene: Scene) -> Iterator[Judged]:
     """Judge where nothing more happens."""
+    held = [ref for ref, pod in state.children("Pod") if scene.holds(ref, pod)]
     if state.truth.refused:
-        yield REFUSED_ONCE, _still_refused(state, job)
+        yield REFUSED_ONCE, _still_refused(state, job, held)
     if job is not None and job.terminating:
         return
     yield from _of_former(state, job, scene)
@@ -82,7 +83,6 @@ def of_rest(state: State, job: MPIJob | None, scene: Scene) -> Iterator[Judged]:
     if scene.gang:
         law = "B7.5 a PodGroup is there exactly while the job is to run"
         yield law, _not_grouped(state, job)
-    held = [ref for ref, pod in state.children("Pod") if scene.holds(ref, pod)]
     if any(is_orphan(r, p) and not is_over(p) for r, p in state.children("Pod")):
         law = "B5.2 a launcher without its Job is waited for, and told of"
         yield law, _not_waited(state, job)
@@ -124,8 +124,11 @@ def _of_former(state: State, job: MPIJob | None, scene: Scene) -> Iterator[Judge
         yield "P10 what was made too late is gone at rest", told
 
 
-def _still_refused(state: State, job: MPIJob | None) -> str:
-    """Tell what is still missing, or told to be, though nobody refuses it any more."""
+def _still_refused(state: State, job: MPIJob | None, held: list[Ref]) -> str:
+    """Tell what is still missing, or told to be, though nobody refuses it any more.
+
+    A launcher that waits for every worker waits for one that is held, too.
+    """
     told = [refusal.name for refusal in state.memory.refusals]
     if told or job is None or job.terminating:
         return f"{', '.join(told)} cannot be made" if told else ""
@@ -138,6 +141,8 @@ def _still_refused(state: State, job: MPIJob | None) -> str:
         taken = blocked.reason == Reason.RESOURCE_EXISTS
         return "" if taken else "the status still says so"
     there = {ref.kind for ref in state.world.objects}
+    if held and job.waits_for_workers:
+        there.add("Job")
     missing = {"Service", "ConfigMap", "Secret", "Job"} - there
     return f"there is no {', '.join(sorted(missing))}" if missing else ""
 
