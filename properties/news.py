@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An API server in memory that lists and shows two kinds, as well as it can.
 
-Its watches stall, break off, end, forget, and repeat themselves; its lists fail. It remembers every moment
-that there was.
+Its watches stall, break off, end, forget, and repeat themselves; its lists fail. It
+remembers every moment that there was.
 """
 
 import asyncio

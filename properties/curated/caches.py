@@ -183,6 +183,14 @@ CACHES: Final[tuple[Mutant, ...]] = (
         ("caches",),
     ),
     Mutant(
+        "What a watch tells once more is taken for news.",
+        (3, 9),
+        "mpijob_operator.controller.reflector",
+        "        if age(version) < age(self.progress.version):\n",
+        "        if not version:\n",
+        ("caches",),
+    ),
+    Mutant(
         "What a watch says is new is passed over.",
         (3,),
         "mpijob_operator.controller.reflector",

@@ -213,8 +213,9 @@ class Reflector:
         if type_ not in _SHOWN:
             return False
         version = text(value.get("metadata"), "resourceVersion")
-        if age(version) > age(self.progress.version):
-            self.progress = evolve(self.progress, version=version)
+        if age(version) < age(self.progress.version):
+            return True  # Told again: what came after it is known (KEP-5504).
+        self.progress = evolve(self.progress, version=version)
         if type_ == "DELETED":
             self.sink.gone(self.kind, self._typed(value))
         elif type_ != "BOOKMARK":
