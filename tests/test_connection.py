@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from kubernetes.aio import config
 
-from mpijob_operator.controller.connection import connect
+from mpijob_operator.controller.connection import connect, namespace
 from tests.states import said
 
 TOKEN: Final = "a-token-of-somebody"  # noqa: S105 - it opens nothing.
@@ -98,3 +98,15 @@ def test_a_server_that_is_named_stands_for_that_of_the_file(tmp_path: Path) -> N
     assert asyncio.run(found.headers()) == {"Authorization": f"Bearer {TOKEN}"}
     assert TOKEN not in repr(found)
     assert asyncio.run(connect(str(path), "https://k8s/")).server == "https://k8s"
+
+
+def test_the_namespace_is_that_of_the_context(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(kubeconfig())
+    assert not namespace(str(path))
+    path.write_text(kubeconfig().replace("user: u}", "user: u, namespace: hpc}"))
+    assert namespace(str(path)) == "hpc"
+    # Whoever connects says what is wrong.
+    path.write_text("hello")
+    assert not namespace(str(path))
+    assert not namespace(str(tmp_path / "none"))

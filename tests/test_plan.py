@@ -250,6 +250,15 @@ def test_the_namespace_is_for_what_names_none() -> None:
     ]
 
 
+def test_a_namespace_has_a_name_that_can_be() -> None:
+    done = said("plan", "-f", "-", stdin=new().replace(b'"hpc"', b'"a/b"'))
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "error: stdin:1: a/b is no name of a namespace",
+        "hint: write lower-case letters, digits and hyphens, at most 63",
+    ]
+
+
 def test_the_operator_s_settings_are_options() -> None:
     options = ("--cluster-domain", "cluster.local", "--gang-scheduling", "volcano")
     done = said("plan", "-f", PI, "-o", "yaml", *options)

@@ -5,6 +5,7 @@ Defaults of the CRD are filled in; what the schema refuses and what it would dro
 found; what is no MPIJob is named and passed over. Nothing is decided about a job.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -100,21 +101,40 @@ def manifested(document: Document, namespace: str | None = None) -> Manifested:
 
 
 def jobs_of(
-    found: Iterable[Document], namespace: str | None = None
+    found: Iterable[Document], namespace: str | None = None, default: str | None = None
 ) -> Iterator[Manifested | InputError]:
-    """Give the MPIJobs among some documents, and an error for each that is not ours."""
+    """Give the MPIJobs among some documents, and an error for each that is not ours.
+
+    Args:
+        found: The documents.
+        namespace: The only one that may be named, where there is one.
+        default: The namespace of what names none, where it is not that.
+    """
     for document in filter(is_job, found):
         if error := wrong_version(document):
             yield error
             continue
-        job = manifested(document, namespace)
-        if namespace and job.key[0] != namespace:
+        job = manifested(document, namespace or default)
+        if mistake := _wrong_namespace(job.key[0], namespace):
             line = document.line_of(("metadata", "namespace"))
-            message = f"its namespace is {printable(job.key[0])}, and not {namespace}"
-            hint = "leave --namespace out, or mend one of the two"
-            yield InputError(document.source, line, message, hint)
+            yield InputError(document.source, line, *mistake)
         else:
             yield job
+
+
+# RFC 1123.
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _wrong_namespace(found: str, only: str | None) -> tuple[str, str] | None:
+    """Return what is wrong with the namespace of a job, and a hint."""
+    if only and found != only:
+        hint = "leave --namespace out, or mend one of the two"
+        return f"its namespace is {printable(found)}, and not {only}", hint
+    if _NAMESPACE.fullmatch(found) is None:
+        hint = "write lower-case letters, digits and hyphens, at most 63"
+        return f"{printable(found)} is no name of a namespace", hint
+    return None
 
 
 def repeated(jobs: Iterable[Manifested]) -> Iterator[InputError]:

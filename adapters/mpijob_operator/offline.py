@@ -20,7 +20,7 @@ from mpijob.names import Child
 from mpijob.status import ConditionType, JobStatus, Reason
 from mpijob_operator import documents, keypair, manifests, options, pod_waits
 from mpijob_operator.documents import OBSERVED_BYTES_MAX, Document, InputError
-from mpijob_operator.manifests import Key, Manifested, key_text
+from mpijob_operator.manifests import DEFAULT_NAMESPACE, Key, Manifested, key_text
 from mpijob_operator.state import State, applied, state_of
 from mpijob_operator.streams import Streams
 
@@ -117,12 +117,14 @@ def question(arguments: argparse.Namespace, streams: Streams) -> Question | None
     found = documents.read(files, streams.stdin)
     for error in found.errors:
         streams.error(str(error), error.hint)
-    state, state_read = _state(arguments, streams)
+    default = _default_namespace(arguments)
+    state, state_read = _state(arguments, found.documents, default, streams)
     if world is None or not state_read:
         return None
     failed = bool(found.errors)
     if files:
-        given, refused = _given(found.documents, arguments.namespace, streams)
+        jobs = manifests.jobs_of(found.documents, arguments.namespace, default)
+        given, refused = _given(found.documents, jobs, streams)
         failed = failed or refused
         if not given and not failed:
             streams.error("there is no MPIJob in what was given", AN_MPIJOB)
@@ -141,12 +143,14 @@ AN_MPIJOB: Final = "an MPIJob begins with apiVersion: kubeflow.org/v2beta1"
 
 
 def _given(
-    found: tuple[Document, ...], namespace: str | None, streams: Streams
+    found: tuple[Document, ...],
+    jobs: Iterable[Manifested | InputError],
+    streams: Streams,
 ) -> tuple[list[Manifested], bool]:
     """Return the MPIJobs of manifests, and whether one had to be refused."""
     for other in manifests.others_of(found):
         streams.note(other)
-    read = list(manifests.jobs_of(found, namespace))
+    read = list(jobs)
     given = [each for each in read if isinstance(each, Manifested)]
     wrong = [each for each in read if isinstance(each, InputError)]
     wrong.extend(manifests.repeated(given))
@@ -157,7 +161,10 @@ def _given(
 
 
 def _state(
-    arguments: argparse.Namespace, streams: Streams
+    arguments: argparse.Namespace,
+    given: tuple[Document, ...],
+    default: str,
+    streams: Streams,
 ) -> tuple[State | None, bool]:
     """Return the state of the cluster, if one is given, and whether it was all read."""
     names = options.names(arguments.observed)
@@ -165,7 +172,7 @@ def _state(
         return None, True
     found = documents.read(names, streams.stdin, bytes_max=OBSERVED_BYTES_MAX)
     if not names:
-        read = _live(arguments, streams)
+        read = _live(arguments, given, default, streams)
         if read is None:
             return None, False
         found = documents.of_text("cluster", read)
@@ -181,16 +188,37 @@ def _state(
     return state, not found.errors and not wrong
 
 
-def _live(arguments: argparse.Namespace, streams: Streams) -> str | None:
-    """Return what the cluster holds, as kubectl prints it; None if it does not tell."""
+def _default_namespace(arguments: argparse.Namespace) -> str:
+    """Return the namespace of what names none: with --live, kubectl's."""
+    if not getattr(arguments, "live", False) or arguments.namespace:
+        return DEFAULT_NAMESPACE
     try:
         # Here, because the way to a cluster takes longer than most plans.
-        from mpijob_operator.controller import live  # noqa: PLC0415 - see above.
+        from mpijob_operator.controller import connection  # noqa: PLC0415 - see above.
+    except ModuleNotFoundError:
+        return DEFAULT_NAMESPACE
+    return connection.namespace(arguments.kubeconfig) or DEFAULT_NAMESPACE
+
+
+def _live(
+    arguments: argparse.Namespace,
+    given: tuple[Document, ...],
+    default: str,
+    streams: Streams,
+) -> str | None:
+    """Return what the cluster holds, as kubectl prints it; None if it does not tell."""
+    try:
+        from mpijob_operator.controller import live  # noqa: PLC0415 - as above.
     except ModuleNotFoundError:
         streams.error("what talks to a cluster is not installed", keypair.NEEDED)
         return None
+    jobs = manifests.jobs_of(given, arguments.namespace, default)
+    namespaces = {job.key[0] for job in jobs if isinstance(job, Manifested)}
+    namespaces = namespaces or {default}
+    if arguments.namespace or arguments.all_namespaces:
+        namespaces = {"" if arguments.all_namespaces else arguments.namespace}
     try:
-        return live.state(arguments.kubeconfig, arguments.namespace or "")
+        return live.state(arguments.kubeconfig, sorted(namespaces))
     except live.Unread as error:
         streams.error(str(error), error.hint)
         return None

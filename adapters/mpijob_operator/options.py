@@ -55,7 +55,14 @@ def add_live(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live",
         action="store_true",
-        help="read what is there from the cluster; nothing is changed",
+        help="read what is there from the cluster, and change nothing; what names no"
+        " namespace is of the one of the kubeconfig's context",
+    )
+    parser.add_argument(
+        "-A",
+        "--all-namespaces",
+        action="store_true",
+        help="with --live: read every namespace",
     )
     parser.add_argument(
         "--kubeconfig",

@@ -77,6 +77,32 @@ def test_a_live_plan_says_what_the_server_would(stage: Stage, tmp_path: Path) ->
     assert "422" in done.stdout
 
 
+def test_what_names_no_namespace_is_of_the_context_s(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.submit(mpijob("pi"))
+    config = json.loads(stage.plane.kubeconfig().read_text())
+    config["contexts"][0]["context"]["namespace"] = stage.namespace
+    place = tmp_path / "kubeconfig"
+    place.write_text(json.dumps(config))
+    where = ("--live", "--kubeconfig", str(place))
+    named = f"MPIJob {stage.namespace}/pi"
+    assert run("plan", *where).stdout.startswith(named)
+    assert "Starting" in run("explain", "pi", *where).stdout
+    assert named in run("plan", *where, "--all-namespaces").stdout
+    # So is what a manifest asks for, where it names none.
+    job = tmp_path / "job.json"
+    asked = mpijob("pi", workers=3)
+    job.write_text(json.dumps(asked))
+    done = run("plan", *where, "-f", str(job))
+    assert named in done.stdout
+    assert "spec.mpiReplicaSpecs.Worker.replicas" in done.stdout
+    asked["metadata"]["namespace"] = "kube-public"
+    job.write_text(json.dumps(asked))
+    assert "MPIJob kube-public/pi" in run("plan", *where, "-f", str(job)).stdout
+    assert "there is no MPIJob" in run("explain", *where, "-n", "default").stderr
+
+
 def test_a_live_plan_without_a_cluster_says_why(tmp_path: Path) -> None:
     done = run("plan", "--live", "--kubeconfig", str(tmp_path / "none"))
     assert done.returncode == 1

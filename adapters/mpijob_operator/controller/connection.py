@@ -15,6 +15,8 @@ from attrs import field, frozen
 from kubernetes.aio import client, config
 from kubernetes.aio.client import rest
 
+from mpijob.loose import mapping, text
+
 
 @frozen
 class Connection:
@@ -64,6 +66,21 @@ async def connect(kubeconfig: str = "", server: str = "") -> Connection:
     return Connection(host, tls, configuration.proxy, configuration)
 
 
+def namespace(kubeconfig: str = "") -> str:
+    """Return which namespace is meant where none is named, empty if nothing says so.
+
+    As for kubectl: that of the current context, or the pod's own.
+    """
+    try:
+        if not kubeconfig and _in_cluster(client.Configuration()):
+            return _OWN_NAMESPACE.read_text().strip()
+        where = kubeconfig or config.KUBE_CONFIG_DEFAULT_LOCATION
+        found: tuple[object, object] = config.list_kube_config_contexts(where)  # type: ignore[no-untyped-call] # It has none.
+        return text(mapping(found[1]).get("context"), "namespace")
+    except Exception:  # noqa: BLE001 - whoever connects is told what is wrong.
+        return ""
+
+
 async def _load(where: str, configuration: client.Configuration) -> None:
     if not _is_there(where):
         raise config.ConfigException(f"{where}: there is no such file")
@@ -77,6 +94,7 @@ def _is_there(where: str) -> bool:
     return any(Path(path).expanduser().exists() for path in paths)
 
 
+_OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _NO_KUBECONFIG: Final = "it is no kubeconfig"
 
 

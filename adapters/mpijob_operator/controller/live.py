@@ -52,23 +52,26 @@ class Verdict(NamedTuple):
     answer: Answer
 
 
-def state(kubeconfig: str, namespace: str) -> str:
-    """Return what a namespace holds, or all of them, as a v1 List in JSON.
+def state(kubeconfig: str, namespaces: Iterable[str]) -> str:
+    """Return what some namespaces hold, "" for all, as a v1 List in JSON.
 
     Raises:
         Unread: The cluster cannot be reached, or will not tell.
     """
+    groups = [*kinds.OTHER_GROUPS]
+    for version in kinds.KUBERNETES_GROUPS:
+        groups += kinds.kubernetes_groups(version)
 
     async def read(api: Api) -> str:
         found: list[Manifest] = []
-        for kind in (kinds.JOBS, *kinds.CHILDREN):
-            found += await _all(api, kind, namespace)
-        groups = [kinds.PRIORITY_CLASSES, *kinds.OTHER_GROUPS]
-        for version in kinds.KUBERNETES_GROUPS:
-            groups += kinds.kubernetes_groups(version)
-        for kind in groups:
-            with contextlib.suppress(_Unserved):
+        for namespace in namespaces:
+            for kind in (kinds.JOBS, *kinds.CHILDREN):
                 found += await _all(api, kind, namespace)
+            for kind in groups:
+                with contextlib.suppress(_Unserved):
+                    found += await _all(api, kind, namespace)
+        with contextlib.suppress(_Unserved):
+            found += await _all(api, kinds.PRIORITY_CLASSES, "")
         value = {"apiVersion": "v1", "kind": "List", "items": found}
         return orjson.dumps(value, default=dict).decode()
 
