@@ -9,7 +9,7 @@ what the file says, for that may be a token.
 import os
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from attrs import field, frozen
 from kubernetes.aio import client, config
@@ -75,8 +75,9 @@ def namespace(kubeconfig: str = "") -> str:
         if not kubeconfig and _in_cluster(client.Configuration()):
             return _OWN_NAMESPACE.read_text().strip()
         where = kubeconfig or config.KUBE_CONFIG_DEFAULT_LOCATION
-        found: tuple[object, object] = config.list_kube_config_contexts(where)  # type: ignore[no-untyped-call] # It has none.
-        return text(mapping(found[1]).get("context"), "namespace")
+        known = config.list_kube_config_contexts(where)  # type: ignore[no-untyped-call] # It has none.
+        context = mapping(cast("object", known[1])).get("context")
+        return text(context, "namespace")
     except Exception:  # noqa: BLE001 - whoever connects is told what is wrong.
         return ""
 
