@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,8 @@ EXAMPLE: Final = "examples/01-pi/mpijob.yaml"
 # A launcher in the example prints pi; here it sleeps as long as one would.
 LAUNCHER_S: Final = 20.0
 START_S: Final = 1.0
+# An operator that ends sooner would end again.
+BRIEF_S: Final = 3.0
 
 SAID: Final = """
 A cluster is up. Its API server, its controllers and the operator are real;
@@ -36,7 +39,8 @@ after {launcher:.0f} s, a worker runs until it is deleted.
 {commands}
 
 What the operator does is told in {log}
-Ctrl-C ends it all.
+and counted at http://127.0.0.1:{health}/metrics . Kill its process ({pid}), and it is
+started again, as a kubelet would. Ctrl-C ends it all.
 """
 
 KUBECTL: Final = """
@@ -94,7 +98,21 @@ def told(plane: ControlPlane, operator: Operator, launcher_s: float) -> str:
         kubeconfig=plane.kubeconfig(),
         commands=words.rstrip("\n"),
         log=operator.log,
+        health=operator.health,
+        pid=operator.process.pid,
     )
+
+
+def keep_up(operator: Operator) -> int:
+    """Start the operator again when it ends; return its code if it does not get far."""
+    while True:
+        since = time.monotonic()
+        code = operator.process.wait()
+        if time.monotonic() - since < BRIEF_S:
+            return code
+        operator.start(ready=False)
+        again = f"it is started again as process {operator.process.pid}"
+        print(f"the operator ended with {code}; {again}", flush=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -122,7 +140,7 @@ def main() -> int:
         print("starting a cluster: some ten seconds", flush=True)
         with cluster(words.folder, words.launcher_seconds) as (plane, operator):
             print(told(plane, operator, words.launcher_seconds), flush=True)
-            code = operator.process.wait()
+            code = keep_up(operator)
             print(f"error: the operator ended with {code}: see {operator.log}")
             return 1
     return 0
