@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -186,8 +187,10 @@ class ControlPlane:
             ],
             "current-context": "test",
         }
-        path.write_text(json.dumps(config), "utf-8")
-        return path
+        # At once: a program that starts may be reading it.
+        draft = path.with_suffix(f".{threading.get_ident()}")
+        draft.write_text(json.dumps(config), "utf-8")
+        return draft.replace(path)
 
     def restart(self, name: str) -> None:
         """Kill a program of it and start that again, as it was."""
