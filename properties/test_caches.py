@@ -168,17 +168,10 @@ class AnyNews(RuleBasedStateMachine):
         self.server.stir()
         self._goes_on(INSTANT_S)
 
-    @rule()
-    def watches_show_a_bookmark(self) -> None:
+    @rule(again=st.integers(0, 3))
+    def watches_show_a_bookmark_or_repeat_themselves(self, again: int) -> None:
         for line in self.server.lines:
-            line.bookmark = True
-        self.server.stir()
-        self._goes_on(INSTANT_S)
-
-    @rule(count=st.integers(1, 3))
-    def watches_repeat_themselves(self, count: int) -> None:
-        for line in self.server.lines:
-            line.again = count
+            line.bookmark, line.again = not again, again
         self.server.stir()
         self._goes_on(INSTANT_S)
 

@@ -127,7 +127,7 @@ class Trial:
 
     def __attrs_post_init__(self) -> None:
         self.stage.proxy.in_turn = True
-        self.operator = self.stage.operator()
+        self.operator = self.stage.operator(log_level="debug")
         self.operator.start()
 
     def take(self, what: Callable[[Stage], object], foretold: Foretold) -> None:
@@ -160,9 +160,17 @@ class Trial:
                 self.stage.proxy.halted = False
                 self.operator.start()
             if time.monotonic() > deadline:
-                assert self.described() == foretold.described()
-                raise AssertionError(f"it never rests\n{self.stage.told()}")
+                raise AssertionError(self._told(foretold))
             time.sleep(0.1)
+
+    def _told(self, foretold: Foretold) -> str:
+        """Say what is not as foretold, or why it never rests."""
+        mine, told = self.described(), foretold.described()
+        differ = sorted(
+            k for k in mine.keys() | told.keys() if mine.get(k) != told.get(k)
+        )
+        lines = [f"{k}: {mine.get(k)}, foretold is {told.get(k)}" for k in differ]
+        return "\n".join((*lines, self.stage.told()))
 
     def _has_come(self, foretold: Foretold) -> bool:
         """Tell whether all is as foretold; what is replaced looks as before."""

@@ -291,7 +291,7 @@ class Stage:
                 going = value["metadata"].get("deletionTimestamp", "")
                 yield f"{kind} {name} {status.get('phase', '')} {going}"
         for operator in self._operators:
-            yield f"{operator.log}: {operator.log.read_text('utf-8')[-3_000:]}"
+            yield f"{operator.log}: {operator.log.read_text('utf-8')[-20_000:]}"
 
 
 def _is_about(event: Json, name: str) -> bool:
