@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
 
 from mpijob_operator.controller.caches import Caches
 from mpijob_operator.controller.queue import Queue
@@ -150,9 +155,11 @@ class AnyNews(RuleBasedStateMachine):
         self.server.write(PODS.path(), name, a_pod(name, label, owner))
         self._goes_on(pause)
 
-    @rule(name=pod_names, pause=pauses)
-    def a_pod_is_gone(self, name: str, pause: float) -> None:
-        self.server.write(PODS.path(), name, None)
+    @precondition(lambda self: self.server.objects[PODS.path()])
+    @rule(which=st.integers(0, 2), pause=pauses)
+    def a_pod_is_gone(self, which: int, pause: float) -> None:
+        there = sorted(self.server.objects[PODS.path()])
+        self.server.write(PODS.path(), there[which % len(there)], None)
         self._goes_on(pause)
 
     @rule(stalled=st.booleans())
