@@ -47,7 +47,7 @@ settings.register_profile(
 settings.register_profile(
     "thorough",
     parent=settings.get_profile("quick"),
-    max_examples=800,
+    max_examples=600,
     stateful_step_count=100,
     derandomize=False,
 )

@@ -129,9 +129,10 @@ def _still_refused(state: State, job: MPIJob | None, held: list[Ref]) -> str:
 
     A launcher that waits for every worker waits for one that is held, too.
     """
-    told = [refusal.name for refusal in state.memory.refusals]
-    if told or job is None or job.terminating:
-        return f"{', '.join(told)} cannot be made" if told else ""
+    if job is None or job.terminating:
+        return ""  # Nothing more is made, and it will soon be forgotten.
+    if told := [refusal.name for refusal in state.memory.refusals]:
+        return f"{', '.join(told)} cannot be made"
     status = job.status
     if status.verdict is not None or job.run_policy.suspend:
         return ""
