@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from properties import tally
 from properties.answers import answers, to_json
 from properties.lives import any_view
 from properties.strategies import Question
@@ -63,6 +64,7 @@ def test_equal_questions_get_equal_answers(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == answers(asked)
+    tally.keep(examples=len(asked), stakes={"asked elsewhere": len(asked)})
 
 
 def test_equal_questions_get_equal_answers_at_once(asked: list[str]) -> None:

@@ -189,7 +189,7 @@ def test_every_fault_came_in_some_program() -> None:
     if not TROUBLES:
         run_state_machine_as_test(AnyProgram)
     if settings().max_examples >= 500:
-        # Seldom is anything read live, and that fails: the search has it (proof.md).
+        # Seldom is anything read live, and that fails: docs/proof.md counts it.
         often = {*FAULTS, "lag", "time"} - {"unreadable"}
         assert TROUBLES.keys() >= often, TROUBLES
     assert all(TROUBLES.keys() & kind for kind in KINDS), TROUBLES
