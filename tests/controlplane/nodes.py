@@ -302,12 +302,11 @@ class Nodes:
                 body = {**pod, "status": step.status}
                 return await self._send("PUT", f"{path}/status", body)
             case Verb.REMOVE:
-                await self._removed(pod)
-                return 200, {}
+                return await self._removed(pod)
 
-    async def _removed(self, pod: Json) -> None:
+    async def _removed(self, pod: Json) -> tuple[int, Json]:
         body = {"gracePeriodSeconds": 0, "preconditions": _uid(pod)}
-        await self._send("DELETE", _path(pod), body)
+        return await self._send("DELETE", _path(pod), body)
 
     async def _make_node(self, name: str) -> None:
         ready = {"type": "Ready", "status": "True", "lastTransitionTime": stamp()}
