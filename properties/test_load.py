@@ -110,7 +110,7 @@ class Hours(Silent):
 
     def waits(self) -> Iterator[float]:
         """Yield for how long the job waits, for what was refused and as it was told."""
-        for _, known in self.controller.known.values():
+        for _, known in self.controller.memories.values():
             yield from (known.pause, known.rest - self.now)
         yield 0.0
 
@@ -157,7 +157,7 @@ def test_what_never_gets_better_is_asked_for_seldom(room: Hours) -> None:
     sometimes(api.always, when=api.given > 0)
     assert room.longest_s <= REFUSED_MAX_S
     assert queue.entries <= 2 * len(queue) + 64
-    assert len(room.controller.known) <= 1
+    assert len(room.controller.memories) <= 1
 
 
 async def _two_hours(room: Hours) -> None:

@@ -389,11 +389,11 @@ def gist(life: SmallCluster) -> object:
     """
     status = life.question.job.status
     unblocked = ("Blocked", "False", "Unblocked")
-    told = {(c.type, c.status, c.reason) for c in status.conditions}
+    told = [(c.type, c.status, c.reason) for c in status.conditions]
     return (
         life.gone,
         sorted(life.objects),
-        sorted(told - {unblocked}),
+        sorted(each for each in told if each != unblocked),
         status.launcher,
         status.worker,
         status.start_time is None,

@@ -342,8 +342,10 @@ def test_a_command_line_that_is_none(words: list[str], expected: list[str]) -> N
 
 
 def process(*words: str) -> subprocess.Popen[bytes]:
+    # A job in the background ignores Ctrl-C, and so would all that it starts.
+    anew = ("env", "--default-signal=INT")
     return subprocess.Popen(
-        [sys.executable, "-m", "mpijob_operator", *words],
+        [*anew, sys.executable, "-m", "mpijob_operator", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 import mpijob
 from mpijob.job import KIND
-from mpijob_operator import kubectl_yaml
 from mpijob_operator.observe import ALL_LIVE, observe
 from mpijob_operator.simulation import script as scripts
 from mpijob_operator.simulation.life import START, simulate
+from tests.corpus_case import yaml
 from tests.tools.source import ROOT
 
 FOLDER: Final = Path(__file__).parent / "fixpoints"
@@ -49,7 +49,7 @@ REST: Final = timedelta(minutes=10)
 
 def two_workers(path: Path) -> dict[str, Any]:
     """Return the MPIJob of a file, with two workers."""
-    job = cast("dict[str, Any]", kubectl_yaml.value_of(path.read_text()))
+    job = yaml(path)
     job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] = 2
     return job
 

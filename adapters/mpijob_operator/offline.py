@@ -118,12 +118,13 @@ def question(arguments: argparse.Namespace, streams: Streams) -> Question | None
     for error in found.errors:
         streams.error(str(error), error.hint)
     default = _default_namespace(arguments)
-    state, state_read = _state(arguments, found.documents, default, streams)
+    jobs = list(manifests.jobs_of(found.documents, arguments.namespace, default))
+    namespaces = {job.key[0] for job in jobs if isinstance(job, Manifested)}
+    state, state_read = _state(arguments, namespaces or {default}, streams)
     if world is None or not state_read:
         return None
     failed = bool(found.errors)
     if files:
-        jobs = manifests.jobs_of(found.documents, arguments.namespace, default)
         given, refused = _given(found.documents, jobs, streams)
         failed = failed or refused
         if not given and not failed:
@@ -144,15 +145,14 @@ AN_MPIJOB: Final = "an MPIJob begins with apiVersion: kubeflow.org/v2beta1"
 
 def _given(
     found: tuple[Document, ...],
-    jobs: Iterable[Manifested | InputError],
+    jobs: list[Manifested | InputError],
     streams: Streams,
 ) -> tuple[list[Manifested], bool]:
     """Return the MPIJobs of manifests, and whether one had to be refused."""
     for other in manifests.others_of(found):
         streams.note(other)
-    read = list(jobs)
-    given = [each for each in read if isinstance(each, Manifested)]
-    wrong = [each for each in read if isinstance(each, InputError)]
+    given = [each for each in jobs if isinstance(each, Manifested)]
+    wrong = [each for each in jobs if isinstance(each, InputError)]
     wrong.extend(manifests.repeated(given))
     for error in wrong:
         streams.error(str(error), error.hint)
@@ -161,10 +161,7 @@ def _given(
 
 
 def _state(
-    arguments: argparse.Namespace,
-    given: tuple[Document, ...],
-    default: str,
-    streams: Streams,
+    arguments: argparse.Namespace, namespaces: set[str], streams: Streams
 ) -> tuple[State | None, bool]:
     """Return the state of the cluster, if one is given, and whether it was all read."""
     names = options.names(arguments.observed)
@@ -172,7 +169,7 @@ def _state(
         return None, True
     found = documents.read(names, streams.stdin, bytes_max=OBSERVED_BYTES_MAX)
     if not names:
-        read = _live(arguments, given, default, streams)
+        read = _live(arguments, namespaces, streams)
         if read is None:
             return None, False
         found = documents.of_text("cluster", read)
@@ -190,8 +187,8 @@ def _state(
 
 def _default_namespace(arguments: argparse.Namespace) -> str:
     """Return the namespace of what names none: with --live, kubectl's."""
-    if not getattr(arguments, "live", False) or arguments.namespace:
-        return DEFAULT_NAMESPACE
+    if arguments.namespace or not getattr(arguments, "live", False):
+        return arguments.namespace or DEFAULT_NAMESPACE
     try:
         # Here, because the way to a cluster takes longer than most plans.
         from mpijob_operator.controller import connection  # noqa: PLC0415 - see above.
@@ -201,10 +198,7 @@ def _default_namespace(arguments: argparse.Namespace) -> str:
 
 
 def _live(
-    arguments: argparse.Namespace,
-    given: tuple[Document, ...],
-    default: str,
-    streams: Streams,
+    arguments: argparse.Namespace, namespaces: set[str], streams: Streams
 ) -> str | None:
     """Return what the cluster holds, as kubectl prints it; None if it does not tell."""
     try:
@@ -212,13 +206,9 @@ def _live(
     except ModuleNotFoundError:
         streams.error("what talks to a cluster is not installed", keypair.NEEDED)
         return None
-    jobs = manifests.jobs_of(given, arguments.namespace, default)
-    namespaces = {job.key[0] for job in jobs if isinstance(job, Manifested)}
-    namespaces = namespaces or {default}
-    if arguments.namespace or arguments.all_namespaces:
-        namespaces = {"" if arguments.all_namespaces else arguments.namespace}
+    asked = {""} if arguments.all_namespaces else namespaces
     try:
-        return live.state(arguments.kubeconfig, sorted(namespaces))
+        return live.state(arguments.kubeconfig, sorted(asked))
     except live.Unread as error:
         streams.error(str(error), error.hint)
         return None

@@ -64,6 +64,13 @@ def free_port() -> int:
         return port
 
 
+def put(path: Path, value: object) -> Path:
+    """Write JSON at once: a program that starts may be reading it."""
+    draft = path.with_suffix(f".{threading.get_ident()}")
+    draft.write_text(json.dumps(value), "utf-8")
+    return draft.replace(path)
+
+
 def wait_until(true: Callable[[], bool], what: str, timeout_s: float = START_S) -> None:
     """Ask again and again until the answer is yes."""
     deadline = time.monotonic() + timeout_s
@@ -187,10 +194,7 @@ class ControlPlane:
             ],
             "current-context": "test",
         }
-        # At once: a program that starts may be reading it.
-        draft = path.with_suffix(f".{threading.get_ident()}")
-        draft.write_text(json.dumps(config), "utf-8")
-        return draft.replace(path)
+        return put(path, config)
 
     def restart(self, name: str) -> None:
         """Kill a program of it and start that again, as it was."""

@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.controlplane.harness import put
+
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 START_S: Final = 30
 # TLS connections close behind their session, and say nothing when they have.
@@ -154,8 +156,7 @@ class Proxy:
         cluster["certificate-authority"] = str(self.folder / "proxy.crt")
         config["users"][0]["user"] = {"token": f"{user}-token"}
         path = self.folder / f"{user}.proxied.kubeconfig"
-        path.write_text(json.dumps(config), "utf-8")
-        return path
+        return put(path, config)
 
     def fault(self, fault: Fault) -> Fault:
         """Let something go wrong from now on; the first that matches befalls."""

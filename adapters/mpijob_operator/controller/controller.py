@@ -97,7 +97,9 @@ class Controller:
     witnesses: tuple[Witness, ...] = ()
     clock: Callable[[], float] = time.monotonic
     beat: float = field(factory=time.monotonic)  # When a look last ended, or none was.
-    known: dict[Key, tuple[str, Memory]] = field(factory=dict[Key, tuple[str, Memory]])
+    memories: dict[Key, tuple[str, Memory]] = field(
+        factory=dict[Key, tuple[str, Memory]]
+    )
     _busy: int = 0
 
     def adopt(self, kind: Watched, metadata: Manifest) -> None:
@@ -110,7 +112,7 @@ class Controller:
             return
         known = self._known(key, job)
         ref = Ref(*kind.key, namespace, text(metadata, "name"))
-        self.known[key] = job.uid, evolve(known, taken=known.taken | {ref})
+        self.memories[key] = job.uid, evolve(known, taken=known.taken | {ref})
         self.caches.queue.add(key)
 
     def drain(self) -> None:
@@ -119,7 +121,7 @@ class Controller:
 
     def left(self, key: Key) -> None:
         """Forget a job that is gone."""
-        self.known.pop(key, None)
+        self.memories.pop(key, None)
         for witness in self.witnesses:
             witness.left(key)
 
@@ -201,7 +203,7 @@ class Controller:
             witness.looked(key, look.answer, result, self.clock() - began)
 
     def _known(self, key: Key, job: mpijob.MPIJob) -> Memory:
-        uid, known = self.known.get(key, (job.uid, memories.NEW))
+        uid, known = self.memories.get(key, (job.uid, memories.NEW))
         return known if uid == job.uid else memories.NEW
 
     def _remember(self, key: Key, job: mpijob.MPIJob, known: Memory) -> None:
@@ -209,9 +211,9 @@ class Controller:
         if now is None or now.uid != job.uid:
             return
         if known == memories.NEW:
-            self.known.pop(key, None)
+            self.memories.pop(key, None)
         else:
-            self.known[key] = job.uid, known
+            self.memories[key] = job.uid, known
         lands = 0.0 if known.doubt is None else known.doubt - self.clock()
         if (wait := max(known.pause, lands)) > 0:
             self.caches.queue.add(key, wait)
