@@ -100,7 +100,9 @@ def test_a_server_that_is_named_stands_for_that_of_the_file(tmp_path: Path) -> N
     assert asyncio.run(connect(str(path), "https://k8s/")).server == "https://k8s"
 
 
-def test_the_namespace_is_that_of_the_context(tmp_path: Path) -> None:
+def test_the_namespace_is_that_of_the_context(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(kubeconfig())
     assert not namespace(str(path))
@@ -110,3 +112,4 @@ def test_the_namespace_is_that_of_the_context(tmp_path: Path) -> None:
     path.write_text("hello")
     assert not namespace(str(path))
     assert not namespace(str(tmp_path / "none"))
+    assert capfd.readouterr() == ("", "")

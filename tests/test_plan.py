@@ -259,6 +259,17 @@ def test_a_namespace_has_a_name_that_can_be() -> None:
     ]
 
 
+def test_a_namespace_that_is_named_has_a_name_that_can_be() -> None:
+    done = said("plan", "-f", PI, "-n", "a/b")
+    assert done.code == 2
+    assert "argument -n/--namespace: 'a/b' is no name of a namespace" in done.err
+
+
+def test_a_kind_with_other_capitals_is_pointed_at() -> None:
+    done = said("plan", "-f", "-", stdin=new().replace(b'"MPIJob"', b'"MPIjob"'))
+    assert "is no MPIJob (mind the capitals), and is passed over" in done.err
+
+
 def test_the_operator_s_settings_are_options() -> None:
     options = ("--cluster-domain", "cluster.local", "--gang-scheduling", "volcano")
     done = said("plan", "-f", PI, "-o", "yaml", *options)

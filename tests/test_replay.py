@@ -123,7 +123,7 @@ def test_a_damaged_recording_is_replayed_as_far_as_it_goes(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "Expecting"),
+        ("{", "this is not JSON: Expecting"),
         ("{}", "there is no request in it"),
         ("[]", "there is no request in it"),
         ('{"request": {}}', "version is missing"),

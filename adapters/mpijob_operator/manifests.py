@@ -122,19 +122,20 @@ def jobs_of(
             yield job
 
 
-# RFC 1123.
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-
 def _wrong_namespace(found: str, only: str | None) -> tuple[str, str] | None:
     """Return what is wrong with the namespace of a job, and a hint."""
     if only and found != only:
         hint = "leave --namespace out, or mend one of the two"
         return f"its namespace is {printable(found)}, and not {only}", hint
-    if _NAMESPACE.fullmatch(found) is None:
+    if not is_namespace(found):
         hint = "write lower-case letters, digits and hyphens, at most 63"
         return f"{printable(found)} is no name of a namespace", hint
     return None
+
+
+def is_namespace(name: str) -> bool:
+    """Tell whether a namespace can have a name (RFC 1123)."""
+    return re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) is not None
 
 
 def repeated(jobs: Iterable[Manifested]) -> Iterator[InputError]:
@@ -155,7 +156,9 @@ def others_of(found: Iterable[Document]) -> Iterator[str]:
         if not is_job(document):
             kind, name = document.kind, text(document.value.get("metadata"), "name")
             what = " ".join(printable(word) for word in (kind, name) if word)
-            yield f"{document.place_of()}: {what} is no MPIJob, and is passed over"
+            capitals = " (mind the capitals)" if kind.lower() == KIND.lower() else ""
+            why = f"{what} is no MPIJob{capitals}, and is passed over"
+            yield f"{document.place_of()}: {why}"
 
 
 def all_problems(

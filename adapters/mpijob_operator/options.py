@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import mpijob
 from mpijob.wire import time_of
-from mpijob_operator import documents
+from mpijob_operator import documents, manifests
 from mpijob_operator.streams import Streams
 
 PRIORITY_CLASS = "PriorityClass"
@@ -34,6 +34,7 @@ def add_files(parser: argparse.ArgumentParser, *, required: bool) -> None:
         "-n",
         "--namespace",
         metavar="NAME",
+        type=_namespace,
         help="the namespace of what names none (default: default)",
     )
 
@@ -100,6 +101,12 @@ def add_world(parser: argparse.ArgumentParser) -> None:
         type=_time,
         help="the time, as 2030-01-01T12:00:00Z (default: now)",
     )
+
+
+def _namespace(text: str) -> str:
+    if not manifests.is_namespace(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a namespace")
+    return text
 
 
 def _time(text: str) -> datetime:

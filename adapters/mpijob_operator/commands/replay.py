@@ -60,8 +60,10 @@ def _replayed(name: str, streams: Streams) -> bool:
         streams.error(f"{shown}: it is nested too deeply", _NO_RECORDING)
         return False
     except (OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) else str(error)
-        streams.error(f"{shown}: {printable(str(words))}")
+        if isinstance(error, OSError):
+            streams.error(f"{shown}: {printable(str(error.strerror))}")
+        else:
+            streams.error(f"{shown}: this is not JSON: {error}", _NO_RECORDING)
         return False
     except hook_request.Malformed as error:
         streams.error(f"{shown}: {error}", _NO_RECORDING)

@@ -75,6 +75,8 @@ def namespace(kubeconfig: str = "") -> str:
         if not kubeconfig and _in_cluster(client.Configuration()):
             return _OWN_NAMESPACE.read_text().strip()
         where = kubeconfig or config.KUBE_CONFIG_DEFAULT_LOCATION
+        if not _is_there(where):
+            return ""  # The library would print that.
         known = config.list_kube_config_contexts(where)  # type: ignore[no-untyped-call] # It has none.
         context = mapping(cast("object", known[1])).get("context")
         return text(context, "namespace")
